@@ -8,10 +8,15 @@
 pub mod channel;
 pub mod contract;
 mod error;
+mod event_id;
+pub mod json;
 pub mod limits;
 mod mode;
 mod namespace;
+mod timestamp;
 
 pub use channel::{Channel, ChannelError, UrlForm};
+pub use event_id::{EventId, EventIdError};
 pub use mode::{IpcMode, IpcModeError};
 pub use namespace::{Namespace, NamespaceError};
+pub use timestamp::Timestamp;

@@ -1,0 +1,309 @@
+//! JSON that stands on its own: what is put into other JSON.
+
+use std::fmt;
+
+use super::scan::{Findings, skip_space, skip_value};
+use super::{JsonError, JsonFault, Object, Value, text};
+
+/// A JSON value on its own, checked.
+///
+/// ```
+/// use guardhouse_protocol::json::Json;
+///
+/// assert_eq!(Json::from("say \"hi\"").text(), r#""say \"hi\"""#);
+/// assert_eq!(Json::parse(b" [1, 2] ")?.text(), "[1, 2]");
+/// assert!(Json::parse(b"[1, 2").is_err());
+/// # Ok::<(), guardhouse_protocol::json::JsonError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Json {
+    text: Box<str>,
+    depth: usize,
+}
+
+impl Json {
+    /// Checks `bytes`, which have to be one JSON value and nothing but white space around it.
+    pub fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| JsonError::new(JsonFault::Utf8, error.valid_up_to()))?;
+        let start = skip_space(bytes, 0);
+        let mut findings = Findings::default();
+        let end = skip_value(bytes, start, 0, &mut findings)?;
+        let behind = skip_space(bytes, end);
+        if behind < bytes.len() {
+            return Err(JsonError::new(JsonFault::Trailing, behind));
+        }
+        Ok(Self::from_checked(text[start..end].into(), findings.depth))
+    }
+
+    /// A number. JSON has none for what is not finite, so that becomes `null`, as in JavaScript.
+    pub fn number(number: f64) -> Self {
+        match serde_json::Number::from_f64(number) {
+            Some(number) => Self::from_checked(number.to_string().into(), 0),
+            None => Self::null(),
+        }
+    }
+
+    /// `null`.
+    pub fn null() -> Self {
+        Self::from_checked("null".into(), 0)
+    }
+
+    /// The caller has checked `text`.
+    pub(super) const fn from_checked(text: Box<str>, depth: usize) -> Self {
+        Self { text, depth }
+    }
+
+    /// The value as it is written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The value for reading.
+    pub fn as_value(&self) -> Value<'_> {
+        Value::new(&self.text)
+    }
+
+    /// The object, if it is one.
+    pub fn as_object(&self) -> Option<Object<'_>> {
+        self.as_value().as_object()
+    }
+}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<&str> for Json {
+    fn from(text: &str) -> Self {
+        let mut out = String::new();
+        text::encode(text, &mut out);
+        Self::from_checked(out.into(), 0)
+    }
+}
+
+impl From<bool> for Json {
+    fn from(truth: bool) -> Self {
+        Self::from_checked(if truth { "true" } else { "false" }.into(), 0)
+    }
+}
+
+impl From<u64> for Json {
+    fn from(number: u64) -> Self {
+        Self::from_checked(number.to_string().into(), 0)
+    }
+}
+
+impl From<i64> for Json {
+    fn from(number: i64) -> Self {
+        Self::from_checked(number.to_string().into(), 0)
+    }
+}
+
+/// JSON that can be put into other JSON: borrowed where it exists already, made where it does not.
+///
+/// Functions take `impl Into<Fragment>`, so that a [`Json`], a [`Value`], a string, a number or a
+/// truth value can be passed as it is.
+#[derive(Clone)]
+pub struct Fragment<'a>(Source<'a>);
+
+#[derive(Clone)]
+enum Source<'a> {
+    Borrowed { text: &'a str, depth: usize },
+    Owned(Json),
+}
+
+impl Fragment<'_> {
+    /// The fragment as it is written.
+    pub fn text(&self) -> &str {
+        match &self.0 {
+            Source::Borrowed { text, .. } => text,
+            Source::Owned(json) => &json.text,
+        }
+    }
+
+    /// The fragment for reading.
+    pub fn as_value(&self) -> Value<'_> {
+        Value::new(self.text())
+    }
+
+    pub(super) fn depth(&self) -> usize {
+        match &self.0 {
+            Source::Borrowed { depth, .. } => *depth,
+            Source::Owned(json) => json.depth,
+        }
+    }
+}
+
+impl fmt::Debug for Fragment<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl<'a> From<Value<'a>> for Fragment<'a> {
+    fn from(value: Value<'a>) -> Self {
+        Self(Source::Borrowed {
+            text: value.text(),
+            depth: value.depth(),
+        })
+    }
+}
+
+impl<'a> From<&'a Json> for Fragment<'a> {
+    fn from(json: &'a Json) -> Self {
+        Self(Source::Borrowed {
+            text: &json.text,
+            depth: json.depth,
+        })
+    }
+}
+
+impl From<Json> for Fragment<'_> {
+    fn from(json: Json) -> Self {
+        Self(Source::Owned(json))
+    }
+}
+
+impl From<&str> for Fragment<'_> {
+    fn from(text: &str) -> Self {
+        Json::from(text).into()
+    }
+}
+
+impl From<bool> for Fragment<'_> {
+    fn from(truth: bool) -> Self {
+        Json::from(truth).into()
+    }
+}
+
+impl From<u64> for Fragment<'_> {
+    fn from(number: u64) -> Self {
+        Json::from(number).into()
+    }
+}
+
+impl From<i64> for Fragment<'_> {
+    fn from(number: i64) -> Self {
+        Json::from(number).into()
+    }
+}
+
+/// Writes a JSON object member by member.
+///
+/// ```
+/// use guardhouse_protocol::json::ObjectWriter;
+///
+/// let mut object = ObjectWriter::new();
+/// object.member("name", "main").member("renderers", 2_u64);
+/// assert_eq!(object.finish().text(), r#"{"name":"main","renderers":2}"#);
+/// ```
+#[derive(Clone, Debug)]
+pub struct ObjectWriter {
+    text: String,
+    depth: usize,
+}
+
+impl ObjectWriter {
+    /// An object without members.
+    pub fn new() -> Self {
+        Self {
+            text: String::from("{"),
+            depth: 0,
+        }
+    }
+
+    /// Writes a member behind the others.
+    pub fn member<'v>(&mut self, key: &str, value: impl Into<Fragment<'v>>) -> &mut Self {
+        self.separate();
+        text::encode(key, &mut self.text);
+        self.value(&value.into());
+        self
+    }
+
+    /// Writes a member whose key is a JSON string already.
+    pub(crate) fn member_with_json_key(&mut self, key: &str, value: &Fragment<'_>) {
+        self.separate();
+        self.text.push_str(key);
+        self.value(value);
+    }
+
+    fn separate(&mut self) {
+        if !self.is_empty() {
+            self.text.push(',');
+        }
+    }
+
+    fn value(&mut self, value: &Fragment<'_>) {
+        self.text.push(':');
+        self.text.push_str(value.text());
+        self.depth = self.depth.max(value.depth());
+    }
+
+    /// Whether nothing was written yet.
+    pub fn is_empty(&self) -> bool {
+        self.text.len() == 1
+    }
+
+    /// The object.
+    pub fn finish(mut self) -> Json {
+        self.text.push('}');
+        Json::from_checked(self.text.into(), self.depth + 1)
+    }
+}
+
+impl Default for ObjectWriter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Writes a JSON array of values.
+pub(crate) fn array<'v>(values: impl IntoIterator<Item = Fragment<'v>>) -> Json {
+    let mut text = String::from("[");
+    let mut depth = 0;
+    for value in values {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(value.text());
+        depth = depth.max(value.depth());
+    }
+    text.push(']');
+    Json::from_checked(text.into(), depth + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_made_as_json_writes_them() {
+        assert_eq!(Json::from("a\n").text(), r#""a\n""#);
+        assert_eq!(Json::from(true).text(), "true");
+        assert_eq!(Json::from(u64::MAX).text(), "18446744073709551615");
+        assert_eq!(Json::from(-1_i64).text(), "-1");
+        assert_eq!(Json::number(0.5).text(), "0.5");
+        assert_eq!(Json::number(f64::NAN).text(), "null");
+    }
+
+    #[test]
+    fn depth_is_known_however_a_value_came_to_be() {
+        let parsed = Json::parse(b"[[{}]]").unwrap();
+        let mut writer = ObjectWriter::new();
+        writer.member("a", &parsed);
+        let written = writer.finish();
+        assert_eq!((parsed.depth, written.depth), (3, 4));
+        assert_eq!(Fragment::from(written.as_value()).depth(), 4);
+        assert_eq!(array([(&written).into(), (&parsed).into()]).depth, 5);
+        assert_eq!(array([]).text(), "[]");
+    }
+}

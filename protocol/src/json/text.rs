@@ -1,0 +1,235 @@
+//! JSON strings: from what stands between the quotes to what is meant, and back.
+//!
+//! JavaScript strings may hold half of a surrogate pair, which no Rust string can. Reading one for a
+//! person replaces it; keeping one as a key or a value keeps its escape.
+
+use std::borrow::Cow;
+
+/// What a string with the body `raw` (checked, without its quotes) means. Half a surrogate pair
+/// becomes U+FFFD.
+pub(crate) fn decode(raw: &str) -> Cow<'_, str> {
+    if !raw.contains('\\') {
+        return Cow::Borrowed(raw);
+    }
+    let mut text = String::with_capacity(raw.len());
+    for piece in pieces(raw) {
+        match piece {
+            Piece::Plain(plain) => text.push_str(plain),
+            Piece::Char(character) => text.push(character),
+            Piece::LoneSurrogate(_) => text.push(char::REPLACEMENT_CHARACTER),
+        }
+    }
+    Cow::Owned(text)
+}
+
+/// The one body that all bodies of the same meaning as `raw` share. Keys are compared by it: unlike
+/// the meaning, it can be had of every string that JSON can write.
+pub(crate) fn canonical(raw: &str) -> Cow<'_, str> {
+    if !raw.contains('\\') {
+        return Cow::Borrowed(raw);
+    }
+    let mut out = String::with_capacity(raw.len());
+    canonicalise(raw, usize::MAX, &mut out);
+    Cow::Owned(out)
+}
+
+/// The canonical body of a string that means `text`.
+pub(crate) fn canonical_of(text: &str) -> Cow<'_, str> {
+    if !text
+        .bytes()
+        .any(|byte| matches!(byte, 0..0x20 | b'"' | b'\\'))
+    {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 8);
+    encode_body(text, &mut out);
+    Cow::Owned(out)
+}
+
+/// Whether the body `raw` is another way, or the same, to write the canonical body.
+pub(crate) fn is_same(raw: &str, canonical_body: &str) -> bool {
+    raw == canonical_body || (raw.contains('\\') && canonical(raw) == canonical_body)
+}
+
+/// Writes the canonical body of `raw`, at most the first `max_chars` characters of it. Returns how
+/// many characters there are in all.
+pub(crate) fn canonicalise(raw: &str, max_chars: usize, out: &mut String) -> usize {
+    let mut chars = 0;
+    for piece in pieces(raw) {
+        match piece {
+            Piece::Plain(plain) => {
+                let room = max_chars.saturating_sub(chars);
+                let end = plain
+                    .char_indices()
+                    .nth(room)
+                    .map_or(plain.len(), |(end, _)| end);
+                encode_body(&plain[..end], out);
+                chars += plain.chars().count();
+            }
+            Piece::Char(character) => {
+                if chars < max_chars {
+                    encode_body(character.encode_utf8(&mut [0; 4]), out);
+                }
+                chars += 1;
+            }
+            Piece::LoneSurrogate(unit) => {
+                if chars < max_chars {
+                    out.push_str(&format!("\\u{unit:04x}"));
+                }
+                chars += 1;
+            }
+        }
+    }
+    chars
+}
+
+/// Writes `text` as a JSON string, with its quotes.
+pub(crate) fn encode(text: &str, out: &mut String) {
+    out.reserve(text.len() + 2);
+    out.push('"');
+    encode_body(text, out);
+    out.push('"');
+}
+
+fn encode_body(text: &str, out: &mut String) {
+    let mut written = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let short = match byte {
+            b'"' => "\\\"",
+            b'\\' => "\\\\",
+            b'\n' => "\\n",
+            b'\r' => "\\r",
+            b'\t' => "\\t",
+            0x08 => "\\b",
+            0x0c => "\\f",
+            0..0x20 => "",
+            _ => continue,
+        };
+        out.push_str(&text[written..at]);
+        written = at + 1;
+        if short.is_empty() {
+            out.push_str(&format!("\\u{byte:04x}"));
+        } else {
+            out.push_str(short);
+        }
+    }
+    out.push_str(&text[written..]);
+}
+
+enum Piece<'a> {
+    Plain(&'a str),
+    Char(char),
+    LoneSurrogate(u16),
+}
+
+/// The body of a checked string, cut at its escapes. A body that was not checked ends at the first
+/// escape that is none.
+fn pieces(raw: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = raw;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let plain = memchr::memchr(b'\\', rest.as_bytes()).unwrap_or(rest.len());
+        if plain > 0 {
+            let (piece, behind) = rest.split_at(plain);
+            rest = behind;
+            return Some(Piece::Plain(piece));
+        }
+        let simple = match rest.as_bytes().get(1)? {
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'u' => return unicode_escape(&mut rest),
+            &other => char::from(other),
+        };
+        rest = rest.get(2..)?;
+        Some(Piece::Char(simple))
+    })
+}
+
+/// Takes one `\uXXXX`, or two that are a surrogate pair.
+fn unicode_escape<'a>(rest: &mut &'a str) -> Option<Piece<'a>> {
+    let unit_at = |at: usize| {
+        let digits = rest.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let first = unit_at(0)?;
+    let units = [first, unit_at(6).unwrap_or(0)];
+    let decoded = match char::decode_utf16(units).next()? {
+        Ok(character) => Piece::Char(character),
+        Err(_) => Piece::LoneSurrogate(first),
+    };
+    let is_pair = matches!(decoded, Piece::Char(character) if character.len_utf16() == 2);
+    *rest = rest.get(if is_pair { 12 } else { 6 }..)?;
+    Some(decoded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_mean_what_json_says() {
+        for (raw, text) in [
+            ("", ""),
+            ("plain ☃", "plain ☃"),
+            (r#"a\"b\\c\/d"#, "a\"b\\c/d"),
+            (r"\b\f\n\r\t", "\u{8}\u{c}\n\r\t"),
+            (r"\u00e9\u2603x", "é☃x"),
+            (r"\ud83e\udd80!", "🦀!"),
+        ] {
+            assert_eq!(decode(raw), text);
+            assert!(is_same(raw, &canonical_of(text)), "{raw}");
+            assert!(!is_same(raw, &canonical_of(&format!("{text}x"))), "{raw}");
+        }
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_replaced_for_reading_and_equals_nothing() {
+        for (raw, text) in [
+            (r"x\ud83d", "x\u{fffd}"),
+            (r"\udd80y", "\u{fffd}y"),
+            (r"\ud83d\u0041", "\u{fffd}A"),
+            (r"\ud83d\ud83e\udd80", "\u{fffd}🦀"),
+        ] {
+            assert_eq!(decode(raw), text);
+            assert!(!is_same(raw, &canonical_of(text)), "{raw}");
+        }
+    }
+
+    #[test]
+    fn one_meaning_has_one_canonical_body() {
+        for (bodies, canonical) in [
+            (&["abc", r"\u0061bc"][..], "abc"),
+            (&[r"\n", r"\u000a", r"\u000A"], r"\n"),
+            (&[r"\/", "/"], "/"),
+            (&[r"\uD83D", r"\ud83d"], r"\ud83d"),
+            (&[r"\u0001"], r"\u0001"),
+        ] {
+            for body in bodies {
+                assert_eq!(super::canonical(body), canonical);
+                assert!(is_same(body, canonical));
+            }
+        }
+    }
+
+    #[test]
+    fn canonical_bodies_can_be_cut_at_a_character() {
+        let mut out = String::new();
+        assert_eq!(canonicalise(r"é\ud83e\udd80\ud83dx", 3, &mut out), 4);
+        assert_eq!(out, r"é🦀\ud83d");
+    }
+
+    #[test]
+    fn encoding_is_what_decoding_undoes() {
+        for text in ["", "\"\\/", "\u{0}\u{1f}\u{7f}", "☃🦀\n", "</script>"] {
+            let mut out = String::new();
+            encode(text, &mut out);
+            assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+            assert_eq!(decode(&out[1..out.len() - 1]), text);
+        }
+    }
+}
