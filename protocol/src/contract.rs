@@ -459,7 +459,11 @@ pub const BRIDGE_TYPES: &[BridgeType] = &[
   /** The status with which Sentry answered. */
   statusCode?: number;
   /** The headers of the answer that say how to go on. */
-  headers?: { [header: string]: string | null };
+  headers?: {
+    'x-sentry-rate-limits': string | null;
+    'retry-after': string | null;
+    [header: string]: string | null;
+  };
 }",
     },
     BridgeType {
@@ -503,7 +507,7 @@ pub const BRIDGE_TYPES: &[BridgeType] = &[
   level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
   body: unknown;
   trace_id?: string;
-  severity_number?: number;
+  severity_number?: number | undefined;
   attributes?: SerializedAttributes;
 }",
     },

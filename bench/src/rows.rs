@@ -1,0 +1,3 @@
+//! The rows, a file each.
+
+pub(crate) mod channel;

@@ -1,0 +1,149 @@
+//! `cargo xtask test`: everything that decides whether a change lands.
+//!
+//! CI runs this and nothing else, so whoever sees it succeed has seen what CI will say. The steps
+//! run in order, the cheap ones first, and the first that fails ends it with what to do about it.
+
+use std::io::Write;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::workspace::{answers, cargo, root, succeeds, target};
+use crate::{Failure, contract, licences, packages};
+
+/// One thing that is checked.
+struct Step {
+    name: &'static str,
+    check: fn() -> Result<(), String>,
+}
+
+const STEPS: &[Step] = &[
+    Step {
+        name: "system packages",
+        check: packages::install,
+    },
+    Step {
+        name: "formatting",
+        check: formatting,
+    },
+    Step {
+        name: "clippy",
+        check: clippy,
+    },
+    Step {
+        name: "tests",
+        check: tests,
+    },
+    Step {
+        name: "documentation",
+        check: documentation,
+    },
+    Step {
+        name: "freshness of what is derived from the contract",
+        check: contract::check,
+    },
+    Step {
+        name: "licences and advisories",
+        check: licences::check,
+    },
+    Step {
+        name: "fuzz targets",
+        check: fuzz_targets,
+    },
+];
+
+/// Runs all steps.
+pub(crate) fn run() -> Result<(), Failure> {
+    let mut times = Vec::new();
+    for step in STEPS {
+        println!("\n=== {} ===", step.name);
+        // What the step runs writes to the same place, and should come after the heading.
+        let _ = std::io::stdout().flush();
+        let start = Instant::now();
+        let outcome = (step.check)();
+        let time = start.elapsed();
+        println!("--- {}: {}", step.name, seconds(time));
+        outcome.map_err(|text| format!("{} failed: {text}", step.name))?;
+        times.push((step.name, time));
+    }
+    println!("\nAll is well:");
+    for (name, time) in times {
+        println!("{:>9}  {name}", seconds(time));
+    }
+    Ok(())
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+fn formatting() -> Result<(), String> {
+    component("fmt", "rustfmt")?;
+    expect(
+        &mut cargo(["fmt", "--all", "--check"]),
+        "run `cargo fmt --all`",
+    )
+}
+
+fn clippy() -> Result<(), String> {
+    component("clippy", "clippy")?;
+    let mut command = cargo(["clippy", "--workspace", "--all-targets", "--locked"]);
+    expect(
+        command.args(["--", "-D", "warnings"]),
+        "repair what clippy says above, or `#[expect]` it with a reason",
+    )
+}
+
+fn tests() -> Result<(), String> {
+    expect(
+        &mut cargo(["test", "--workspace", "--locked"]),
+        "the failing test is named above; `cargo test NAME` runs it alone",
+    )
+}
+
+fn documentation() -> Result<(), String> {
+    expect(
+        cargo(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "-D warnings"),
+        "repair what rustdoc says above",
+    )
+}
+
+/// The fuzz targets are a workspace of their own. Building them needs a nightly compiler and a
+/// sanitizer; without their default features they are plain functions, which any compiler checks.
+fn fuzz_targets() -> Result<(), String> {
+    let manifest = root().join("fuzz/Cargo.toml");
+    if !manifest.exists() {
+        println!("There are none yet.");
+        return Ok(());
+    }
+    expect(
+        cargo(["fmt", "--check", "--manifest-path"]).arg(&manifest),
+        "run `cargo fmt --manifest-path fuzz/Cargo.toml`",
+    )?;
+    expect(
+        cargo(["check", "--locked", "--no-default-features"])
+            .arg("--manifest-path")
+            .arg(&manifest)
+            // A place of its own, so that the two workspaces do not evict each other's artefacts.
+            .env("CARGO_TARGET_DIR", target().join("fuzz-check")),
+        "repair what the compiler says above about the targets in fuzz/",
+    )
+}
+
+/// Checks that a component of the toolchain is there, since Cargo's own word for it is less clear.
+fn component(subcommand: &str, name: &str) -> Result<(), String> {
+    if answers(cargo([subcommand, "--version"])) {
+        Ok(())
+    } else {
+        Err(format!(
+            "it needs the component {name}; run `rustup component add {name}`"
+        ))
+    }
+}
+
+fn expect(command: &mut Command, advice: &str) -> Result<(), String> {
+    if succeeds(command)? {
+        Ok(())
+    } else {
+        Err(advice.to_owned())
+    }
+}
