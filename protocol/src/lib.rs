@@ -7,6 +7,7 @@
 
 pub mod channel;
 pub mod contract;
+mod envelope;
 mod error;
 mod event_id;
 pub mod json;
@@ -16,6 +17,9 @@ mod namespace;
 mod timestamp;
 
 pub use channel::{Channel, ChannelError, UrlForm};
+pub use envelope::{
+    Concern, EditError, Envelope, EnvelopeError, EnvelopeFault, Header, Item, ItemType, Verdict,
+};
 pub use event_id::{EventId, EventIdError};
 pub use mode::{IpcMode, IpcModeError};
 pub use namespace::{Namespace, NamespaceError};
