@@ -390,15 +390,10 @@ impl<'a> Splice<'a> {
                 }
             }
         }
-        // Those at the end go with what separates them from the last that is kept.
-        let (end_of_kept, rest) = match (kept.checked_sub(1), spans.first(), spans.last()) {
-            (Some(last), _, Some(end)) if kept < spans.len() => (spans[last].end(), end.end()),
-            (Some(last), ..) => (spans[last].end(), spans[last].end()),
-            (None, Some(first), Some(end)) => (first.start(), end.end()),
-            (None, ..) => {
-                let inside = skip_space(text.as_bytes(), 0) + 1;
-                (inside, inside)
-            }
+        // Where the last kept member, or the opening brace, ends.
+        let end_of_kept = match kept.checked_sub(1) {
+            Some(last) => spans[last].end(),
+            None => skip_space(text.as_bytes(), 0) + 1,
         };
         out.push_str(&text[written..end_of_kept]);
         for (index, (key, node)) in self.added.iter().enumerate() {
@@ -406,6 +401,15 @@ impl<'a> Splice<'a> {
             out.push_str(key);
             out.push_str("\":");
             node.write(out);
+        }
+        // Those removed at the end go with what separates them from the last that is kept, or, if
+        // none is, with nothing: then there is no separator.
+        let mut rest = end_of_kept;
+        if let (Some(first), Some(end)) = (spans.get(kept), spans.last()) {
+            if kept == 0 {
+                out.push_str(&text[rest..first.start()]);
+            }
+            rest = end.end();
         }
         out.push_str(&text[rest..]);
     }

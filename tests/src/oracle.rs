@@ -1,0 +1,4 @@
+//! What must be true of any bytes at all. Each function panics where it is not.
+
+pub mod envelope;
+pub mod splice;
