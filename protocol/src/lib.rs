@@ -14,6 +14,7 @@ pub mod json;
 pub mod limits;
 mod mode;
 mod namespace;
+pub mod scope;
 mod timestamp;
 
 pub use channel::{Channel, ChannelError, UrlForm};

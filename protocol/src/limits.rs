@@ -118,11 +118,21 @@ pub const ATTRIBUTE_BYTES: usize = 16 * KIB;
 /// the event that it is merged into, which Sentry bounds at [`EVENT_BYTES`].
 pub const CONTRIBUTION_BYTES: usize = 512 * KIB;
 
+/// Most breadcrumbs that are read of one message; the newest count. Ours: a page sends those since
+/// its last message, which are few.
+pub const SCOPE_MESSAGE_BREADCRUMBS: usize = 1000;
+
+/// Most changes that are read of one message. Ours: a process sends its changes as they happen.
+pub const SCOPE_MESSAGE_CHANGES: usize = 10_000;
+
 /// Most parts of a fingerprint. Ours.
 pub const FINGERPRINT_PARTS: usize = 32;
 
 /// Longest part of a fingerprint, in characters. Ours.
 pub const FINGERPRINT_CHARS: usize = 512;
+
+/// Longest name of a level, in characters. Ours: the longest in use is `warning`.
+pub const LEVEL_CHARS: usize = 32;
 
 /// Longest transaction name, in characters. Sentry: 200.
 pub const TRANSACTION_CHARS: usize = 200;
@@ -137,12 +147,19 @@ pub const BREADCRUMBS: usize = 100;
 /// Longest message of a breadcrumb, in characters. Sentry: 8192.
 pub const BREADCRUMB_MESSAGE_CHARS: usize = 8192;
 
+/// Most bytes of all breadcrumbs of one process. Ours: the older ones make room, as they do for
+/// [`BREADCRUMBS`]; together with [`CONTRIBUTION_BYTES`] they fit an event.
+pub const BREADCRUMBS_BYTES: usize = 256 * KIB;
+
 /// Largest breadcrumb, all of it. Ours: a hundred of them have to fit an event.
 pub const BREADCRUMB_BYTES: usize = 16 * KIB;
 
 /// Largest attachment that travels with the scope. Ours: what is larger goes through the
 /// `attachment` stream, which needs no memory for it.
 pub const SCOPE_ATTACHMENT_BYTES: usize = MIB;
+
+/// Most attachments in one process's scope. Sentry takes no more with an event.
+pub const SCOPE_ATTACHMENTS: usize = ATTACHMENTS;
 
 /// Most bytes of all attachments in one process's scope. Ours.
 pub const SCOPE_ATTACHMENTS_BYTES: usize = 4 * MIB;

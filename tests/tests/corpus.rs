@@ -14,14 +14,24 @@ fn every_real_envelope_is_read_and_written_back_byte_for_byte() {
             .unwrap_or_else(|error| panic!("{}: {error}", real.file));
         assert_eq!(envelope.to_bytes(), real.bytes, "{}", real.file);
 
-        let types: Vec<_> = envelope.items().iter().map(|item| item.item_type_name()).collect();
+        let types: Vec<_> = envelope
+            .items()
+            .iter()
+            .map(|item| item.item_type_name())
+            .collect();
         assert_eq!(types, real.items, "{}", real.file);
         for (item, expected) in envelope.items().iter().zip(&real.item_headers) {
             assert_eq!(item.length().map(|n| n as u64), expected["length"].as_u64());
             assert_eq!(item.item_count(), expected["item_count"].as_u64());
             assert_eq!(item.filename().as_deref(), expected["filename"].as_str());
-            assert_eq!(item.content_type().as_deref(), expected["content_type"].as_str());
-            assert_eq!(item.attachment_type().as_deref(), expected["attachment_type"].as_str());
+            assert_eq!(
+                item.content_type().as_deref(),
+                expected["content_type"].as_str()
+            );
+            assert_eq!(
+                item.attachment_type().as_deref(),
+                expected["attachment_type"].as_str()
+            );
         }
     }
 }
@@ -31,7 +41,13 @@ fn every_real_item_is_what_its_type_says() {
     for real in corpus::real() {
         let envelope = Envelope::parse(real.bytes).unwrap();
         for (item, verdict) in envelope.items().iter().zip(envelope.assess()) {
-            assert_eq!(verdict, Verdict::Sound, "{} in {}", item.item_type_name(), real.file);
+            assert_eq!(
+                verdict,
+                Verdict::Sound,
+                "{} in {}",
+                item.item_type_name(),
+                real.file
+            );
         }
     }
 }
@@ -46,8 +62,11 @@ fn every_edge_case_has_the_outcome_that_its_manifest_says() {
         let (outcome, types) = match Envelope::salvage(case.bytes.clone()) {
             Err(_) => (Outcome::Reject, Vec::new()),
             Ok((envelope, fault)) => {
-                let types =
-                    envelope.items().iter().map(|item| item.item_type_name().into_owned()).collect();
+                let types = envelope
+                    .items()
+                    .iter()
+                    .map(|item| item.item_type_name().into_owned())
+                    .collect();
                 let outcome = match fault {
                     Some(_) => Outcome::Reject,
                     None if envelope.assess().into_iter().all(Verdict::is_sound) => Outcome::Accept,
@@ -61,7 +80,10 @@ fn every_edge_case_has_the_outcome_that_its_manifest_says() {
         };
         let items = types.len();
         if (outcome, items) != (expected.outcome, expected.items)
-            || !types.iter().zip(&expected.types).all(|(found, expected)| found == expected)
+            || !types
+                .iter()
+                .zip(&expected.types)
+                .all(|(found, expected)| found == expected)
         {
             wrong.push(format!(
                 "{}: {outcome:?} with {items} items {:?}, not {:?} with {} items: {}",
@@ -73,7 +95,13 @@ fn every_edge_case_has_the_outcome_that_its_manifest_says() {
             ));
         }
     }
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
 }
 
 fn fault_free(bytes: &bytes::Bytes) -> bool {

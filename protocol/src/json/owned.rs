@@ -49,6 +49,11 @@ impl Json {
         Self::from_checked("null".into(), 0)
     }
 
+    /// The string with this canonical body.
+    pub(crate) fn from_canonical_body(body: &str) -> Self {
+        Self::from_checked(format!("\"{body}\"").into(), 0)
+    }
+
     /// The caller has checked `text`.
     pub(super) const fn from_checked(text: Box<str>, depth: usize) -> Self {
         Self { text, depth }
@@ -229,10 +234,12 @@ impl ObjectWriter {
         self
     }
 
-    /// Writes a member whose key is a JSON string already.
-    pub(crate) fn member_with_json_key(&mut self, key: &str, value: &Fragment<'_>) {
+    /// Writes a member whose key is the canonical body of a JSON string.
+    pub(crate) fn member_with_canonical_key(&mut self, key: &str, value: &Fragment<'_>) {
         self.separate();
+        self.text.push('"');
         self.text.push_str(key);
+        self.text.push('"');
         self.value(value);
     }
 

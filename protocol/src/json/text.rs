@@ -29,7 +29,14 @@ pub(crate) fn canonical(raw: &str) -> Cow<'_, str> {
         return Cow::Borrowed(raw);
     }
     let mut out = String::with_capacity(raw.len());
-    canonicalise(raw, usize::MAX, &mut out);
+    for piece in pieces(raw) {
+        match piece {
+            // It was checked, so it holds nothing that has to be escaped.
+            Piece::Plain(plain) => out.push_str(plain),
+            Piece::Char(character) => encode_body(character.encode_utf8(&mut [0; 4]), &mut out),
+            Piece::LoneSurrogate(unit) => out.push_str(&format!("\\u{unit:04x}")),
+        }
+    }
     Cow::Owned(out)
 }
 
@@ -51,33 +58,42 @@ pub(crate) fn is_same(raw: &str, canonical_body: &str) -> bool {
     raw == canonical_body || (raw.contains('\\') && canonical(raw) == canonical_body)
 }
 
-/// Writes the canonical body of `raw`, at most the first `max_chars` characters of it. Returns how
+/// How much of a string may be kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Characters of its meaning.
+    pub(crate) chars: usize,
+    /// Bytes of its canonical body.
+    pub(crate) bytes: usize,
+}
+
+/// Writes the canonical body of `raw` as far as there is room, whole characters only. Returns how
 /// many characters there are in all.
-pub(crate) fn canonicalise(raw: &str, max_chars: usize, out: &mut String) -> usize {
+pub(crate) fn canonicalise(raw: &str, room: Room, out: &mut String) -> usize {
+    let start = out.len();
     let mut chars = 0;
+    let mut is_full = false;
+    let mut put = |body: &str, out: &mut String| {
+        is_full |= chars == room.chars || out.len() - start + body.len() > room.bytes;
+        if !is_full {
+            out.push_str(body);
+        }
+        chars += 1;
+    };
+    let mut escaped = String::new();
     for piece in pieces(raw) {
         match piece {
             Piece::Plain(plain) => {
-                let room = max_chars.saturating_sub(chars);
-                let end = plain
-                    .char_indices()
-                    .nth(room)
-                    .map_or(plain.len(), |(end, _)| end);
-                encode_body(&plain[..end], out);
-                chars += plain.chars().count();
+                for character in plain.chars() {
+                    put(character.encode_utf8(&mut [0; 4]), out);
+                }
             }
             Piece::Char(character) => {
-                if chars < max_chars {
-                    encode_body(character.encode_utf8(&mut [0; 4]), out);
-                }
-                chars += 1;
+                escaped.clear();
+                encode_body(character.encode_utf8(&mut [0; 4]), &mut escaped);
+                put(&escaped, out);
             }
-            Piece::LoneSurrogate(unit) => {
-                if chars < max_chars {
-                    out.push_str(&format!("\\u{unit:04x}"));
-                }
-                chars += 1;
-            }
+            Piece::LoneSurrogate(unit) => put(&format!("\\u{unit:04x}"), out),
         }
     }
     chars
@@ -218,9 +234,19 @@ mod tests {
 
     #[test]
     fn canonical_bodies_can_be_cut_at_a_character() {
-        let mut out = String::new();
-        assert_eq!(canonicalise(r"é\ud83e\udd80\ud83dx", 3, &mut out), 4);
-        assert_eq!(out, r"é🦀\ud83d");
+        let raw = r"é\ud83e\udd80\ud83dx\u000ay";
+        for (chars, bytes, kept) in [
+            (9, 99, r"é🦀\ud83dx\ny"),
+            (3, 99, r"é🦀\ud83d"),
+            (9, 13, r"é🦀\ud83dx"),
+            (9, 14, r"é🦀\ud83dx"),
+            (9, 11, r"é🦀"),
+            (0, 99, ""),
+        ] {
+            let mut out = String::new();
+            assert_eq!(canonicalise(raw, Room { chars, bytes }, &mut out), 6);
+            assert_eq!(out, kept);
+        }
     }
 
     #[test]

@@ -14,9 +14,15 @@ pub fn envelope(data: &[u8]) {
     let written = envelope.to_bytes();
     assert_eq!(written.len(), envelope.encoded_len());
     match fault {
-        None => assert_eq!(written, data, "an envelope that was not changed is written as it was"),
+        None => assert_eq!(
+            written, data,
+            "an envelope that was not changed is written as it was"
+        ),
         Some(fault) => {
-            assert!(data.starts_with(&written), "what is salvaged is what was in front of a fault");
+            assert!(
+                data.starts_with(&written),
+                "what is salvaged is what was in front of a fault"
+            );
             assert_eq!(fault.items(), envelope.items().len());
             assert!(fault.offset() <= data.len());
             assert_eq!(Envelope::parse(data.to_vec()).unwrap_err(), fault);
@@ -31,13 +37,26 @@ pub fn envelope(data: &[u8]) {
 
 fn look_at_everything(envelope: &Envelope) {
     let header = envelope.header();
-    let _ = (header.event_id(), header.sent_at(), header.dsn(), header.trace());
+    let _ = (
+        header.event_id(),
+        header.sent_at(),
+        header.dsn(),
+        header.trace(),
+    );
     let _ = format!("{envelope:?}");
     for item in envelope.items() {
         let name = item.item_type_name();
         assert_eq!(item.item_type().name().unwrap_or(&name), name);
-        let _ = (item.filename(), item.attachment_type(), item.content_type(), item.item_count());
-        assert!(item.length().is_none_or(|length| length == item.payload().len()));
+        let _ = (
+            item.filename(),
+            item.attachment_type(),
+            item.content_type(),
+            item.item_count(),
+        );
+        assert!(
+            item.length()
+                .is_none_or(|length| length == item.payload().len())
+        );
     }
     let verdicts = envelope.assess();
     assert_eq!(verdicts.len(), envelope.items().len());
@@ -58,7 +77,10 @@ fn edits_touch_only_what_they_name(envelope: &Envelope) {
     let touched: Vec<_> = edited
         .items_mut()
         .iter_mut()
-        .map(|item| item.edit(|payload| payload.set(&["release"], "app@1.0\n")).is_ok())
+        .map(|item| {
+            item.edit(|payload| payload.set(&["release"], "app@1.0\n"))
+                .is_ok()
+        })
         .collect();
 
     let reread = Envelope::parse(edited.to_bytes()).expect("an edited envelope can be read");
@@ -87,11 +109,18 @@ fn items_can_come_and_go(envelope: &Envelope) {
         index += 1;
         index % 2 == 1
     });
-    assert_eq!(removed.len() + edited.items().len(), envelope.items().len() + 1);
+    assert_eq!(
+        removed.len() + edited.items().len(),
+        envelope.items().len() + 1
+    );
     match Envelope::parse(edited.to_bytes()) {
         Ok(reread) => {
             let payloads = |envelope: &Envelope| -> Vec<Bytes> {
-                envelope.items().iter().map(|item| item.payload().clone()).collect()
+                envelope
+                    .items()
+                    .iter()
+                    .map(|item| item.payload().clone())
+                    .collect()
             };
             assert_eq!(payloads(&reread), payloads(&edited));
         }

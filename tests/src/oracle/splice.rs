@@ -39,7 +39,11 @@ impl Change {
             "" => Vec::new(),
             path => path.split('/').map(str::to_owned).collect(),
         };
-        Some(Self { kind, path, value: Json::parse(value.as_bytes()).ok()? })
+        Some(Self {
+            kind,
+            path,
+            value: Json::parse(value.as_bytes()).ok()?,
+        })
     }
 
     fn path(&self) -> Vec<&str> {
@@ -68,7 +72,9 @@ impl Change {
             Kind::Set | Kind::Insert | Kind::Remove => {
                 let (key, parents) = self.path.split_last().unwrap();
                 let makes = self.kind != Kind::Remove;
-                let Some(Value::Object(parent)) = model_at(root, parents, makes) else { return };
+                let Some(Value::Object(parent)) = model_at(root, parents, makes) else {
+                    return;
+                };
                 match self.kind {
                     Kind::Remove => drop(parent.remove(key)),
                     Kind::Insert if parent.get(key).is_some_and(|there| !there.is_null()) => {}
@@ -76,11 +82,15 @@ impl Change {
                 }
             }
             Kind::Overlay | Kind::Underlay => {
-                let Value::Object(incoming) = incoming else { return };
+                let Value::Object(incoming) = incoming else {
+                    return;
+                };
                 if incoming.is_empty() {
                     return;
                 }
-                let Some(Value::Object(target)) = model_at(root, &self.path, true) else { return };
+                let Some(Value::Object(target)) = model_at(root, &self.path, true) else {
+                    return;
+                };
                 for (key, value) in incoming {
                     let is_there = target.get(key).is_some_and(|there| !there.is_null());
                     if self.kind == Kind::Overlay || !is_there {
@@ -116,13 +126,19 @@ pub fn splice(data: &[u8]) {
 pub fn check(text: &[u8], changes: &[Change]) {
     let Ok(object) = Object::parse(text) else {
         let tree = serde_json::from_slice::<Value>(text);
-        assert!(!tree.is_ok_and(|tree| tree.is_object()), "what serde_json takes is not refused");
+        assert!(
+            !tree.is_ok_and(|tree| tree.is_object()),
+            "what serde_json takes is not refused"
+        );
         return;
     };
     assert_eq!(Splice::new(object.clone()).finish().as_bytes(), text);
     let reads_as_tree = serde_json::from_slice::<Value>(text);
     if !object.has_overflowing_number() && !has_lone_surrogate(text) {
-        assert!(reads_as_tree.is_ok(), "what is taken is JSON to serde_json, too");
+        assert!(
+            reads_as_tree.is_ok(),
+            "what is taken is JSON to serde_json, too"
+        );
     }
 
     let mut model = reads_as_tree.ok();
@@ -132,7 +148,11 @@ pub fn check(text: &[u8], changes: &[Change]) {
         let is_made = change.splice(&mut together);
 
         let mut alone = Splice::new(Object::parse(one_by_one.as_bytes()).unwrap());
-        assert_eq!(change.splice(&mut alone), is_made, "a change depends only on the text");
+        assert_eq!(
+            change.splice(&mut alone),
+            is_made,
+            "a change depends only on the text"
+        );
         one_by_one = alone.finish();
 
         if is_made {
@@ -147,8 +167,14 @@ pub fn check(text: &[u8], changes: &[Change]) {
     let result = together.finish();
     let read = Object::parse(result.as_bytes()).expect("the result can be read");
     if let Some(model) = model {
-        assert!(same_json(result.as_bytes(), &model), "{result} is not {model}");
-        assert!(same_json(one_by_one.as_bytes(), &model), "{one_by_one} is not {model}");
+        assert!(
+            same_json(result.as_bytes(), &model),
+            "{result} is not {model}"
+        );
+        assert!(
+            same_json(one_by_one.as_bytes(), &model),
+            "{one_by_one} is not {model}"
+        );
     }
 
     // Members that no change can have named are there as they were written, in the same order.
@@ -158,7 +184,12 @@ pub fn check(text: &[u8], changes: &[Change]) {
             object
                 .members()
                 .filter(|member| !is_named(&member.key()))
-                .map(|member| (member.raw_key().to_owned(), member.value().text().to_owned()))
+                .map(|member| {
+                    (
+                        member.raw_key().to_owned(),
+                        member.value().text().to_owned(),
+                    )
+                })
                 .collect()
         };
         assert_eq!(untouched(&read), untouched(&object));
@@ -166,7 +197,8 @@ pub fn check(text: &[u8], changes: &[Change]) {
     for change in changes {
         assert_eq!(
             together.get(&change.path()).map(|text| strip_space(&text)),
-            read.at(&change.path()).map(|value| strip_space(value.text())),
+            read.at(&change.path())
+                .map(|value| strip_space(value.text())),
         );
     }
 }

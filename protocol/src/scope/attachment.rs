@@ -1,0 +1,223 @@
+//! A file that goes with the events of a process.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+
+use super::Refusal;
+use crate::json::{Json, Kind, ObjectWriter, Value};
+use crate::limits::{FILENAME_BYTES, SCOPE_ATTACHMENT_BYTES};
+
+/// A small attachment in the scope of a process. Larger ones are streamed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    filename: Box<str>,
+    content_type: Option<Box<str>>,
+    attachment_type: Option<Box<str>>,
+    bytes: Bytes,
+}
+
+impl Attachment {
+    /// An attachment of these bytes.
+    pub fn new(filename: &str, bytes: impl Into<Bytes>) -> Result<Self, Refusal> {
+        let bytes = bytes.into();
+        if filename.len() > FILENAME_BYTES || bytes.len() > SCOPE_ATTACHMENT_BYTES {
+            return Err(Refusal::TooLarge);
+        }
+        Ok(Self {
+            filename: filename.into(),
+            content_type: None,
+            attachment_type: None,
+            bytes,
+        })
+    }
+
+    /// Says what media type it is of.
+    pub fn with_content_type(mut self, content_type: &str) -> Result<Self, Refusal> {
+        self.content_type = Some(short(content_type)?);
+        Ok(self)
+    }
+
+    /// Says what it is to Sentry.
+    pub fn with_attachment_type(mut self, attachment_type: &str) -> Result<Self, Refusal> {
+        self.attachment_type = Some(short(attachment_type)?);
+        Ok(self)
+    }
+
+    /// The file name.
+    pub fn filename(&self) -> &str {
+        &self.filename
+    }
+
+    /// The media type, if it is known.
+    pub fn content_type(&self) -> Option<&str> {
+        self.content_type.as_deref()
+    }
+
+    /// What it is to Sentry, if that is not just an attachment.
+    pub fn attachment_type(&self) -> Option<&str> {
+        self.attachment_type.as_deref()
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Reads an attachment as the JavaScript SDK writes it, whose bytes are an object with numeric
+    /// keys, or as [`to_json`](Self::to_json) does.
+    pub(super) fn parse(value: Value<'_>) -> Result<Self, Refusal> {
+        let object = value.as_object().ok_or(Refusal::WrongKind)?;
+        let text = |name: &str| object.get(name).and_then(Value::as_str);
+        let filename = text("filename").ok_or(Refusal::WrongKind)?;
+        let bytes = match (text("base64"), object.get("data")) {
+            (Some(base64), _) => from_base64(&base64)?,
+            (None, Some(data)) => from_javascript(data)?,
+            (None, None) => return Err(Refusal::WrongKind),
+        };
+        let mut attachment = Self::new(&filename, bytes)?;
+        if let Some(content_type) = text("contentType") {
+            attachment = attachment.with_content_type(&content_type)?;
+        }
+        if let Some(attachment_type) = text("attachmentType") {
+            attachment = attachment.with_attachment_type(&attachment_type)?;
+        }
+        Ok(attachment)
+    }
+
+    pub(super) fn to_json(&self) -> Json {
+        let mut object = ObjectWriter::new();
+        object.member("filename", &*self.filename);
+        if let Some(content_type) = self.content_type() {
+            object.member("contentType", content_type);
+        }
+        if let Some(attachment_type) = self.attachment_type() {
+            object.member("attachmentType", attachment_type);
+        }
+        object.member("base64", STANDARD.encode(&self.bytes).as_str());
+        object.finish()
+    }
+
+    pub(super) fn size(&self) -> usize {
+        size_of::<Self>() + self.filename.len() + self.bytes.len()
+    }
+}
+
+fn short(text: &str) -> Result<Box<str>, Refusal> {
+    if text.len() > FILENAME_BYTES {
+        Err(Refusal::TooLarge)
+    } else {
+        Ok(text.into())
+    }
+}
+
+fn from_base64(base64: &str) -> Result<Bytes, Refusal> {
+    // Four characters are three bytes.
+    if base64.len() / 4 * 3 > SCOPE_ATTACHMENT_BYTES + 3 {
+        return Err(Refusal::TooLarge);
+    }
+    STANDARD
+        .decode(base64)
+        .map(Bytes::from)
+        .map_err(|_| Refusal::WrongKind)
+}
+
+/// A string is text. Bytes are `{"0":1,"1":2,…}`, since that is what a typed array becomes in JSON;
+/// the SDK cuts it at 2,000 entries and writes a note in place of the next, so then it is not what
+/// was attached any more.
+fn from_javascript(data: Value<'_>) -> Result<Bytes, Refusal> {
+    let byte = |value: Value<'_>| value.as_u64().and_then(|byte| u8::try_from(byte).ok());
+    match data.kind() {
+        Kind::String => {
+            let text = data.as_str().unwrap_or_default();
+            Ok(Bytes::from(text.into_owned()))
+        }
+        Kind::Array => {
+            let bytes: Option<Vec<u8>> = data.elements().into_iter().flatten().map(byte).collect();
+            bytes.map(Bytes::from).ok_or(Refusal::CutAttachment)
+        }
+        Kind::Object => {
+            let object = data.as_object().ok_or(Refusal::WrongKind)?;
+            if object.len() > SCOPE_ATTACHMENT_BYTES {
+                return Err(Refusal::TooLarge);
+            }
+            let mut bytes = Vec::with_capacity(object.len());
+            for (index, member) in object.members().enumerate() {
+                // JavaScript writes numeric keys in their order.
+                let is_next = member.raw_key().parse() == Ok(index);
+                let next = byte(member.value()).filter(|_| is_next);
+                bytes.push(next.ok_or(Refusal::CutAttachment)?);
+            }
+            Ok(bytes.into())
+        }
+        Kind::Null | Kind::Bool | Kind::Number => Err(Refusal::WrongKind),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Attachment, Refusal> {
+        Attachment::parse(Json::parse(text.as_bytes()).unwrap().as_value())
+    }
+
+    #[test]
+    fn bytes_are_read_in_all_the_ways_that_they_are_written() {
+        for data in [
+            r#""data":{"0":104,"1":105}"#,
+            r#""data":[104,105]"#,
+            r#""data":"hi""#,
+            r#""base64":"aGk=""#,
+        ] {
+            let attachment = parse(&format!("{{\"filename\":\"f\",{data}}}")).unwrap();
+            assert_eq!(
+                (attachment.filename(), &attachment.bytes()[..]),
+                ("f", &b"hi"[..])
+            );
+        }
+    }
+
+    #[test]
+    fn what_was_cut_on_the_way_is_not_taken_for_the_whole() {
+        for data in [
+            r#"{"0":1,"1":"[MaxProperties ~]"}"#,
+            r#"{"0":1,"2":2}"#,
+            r#"{"0":256}"#,
+            r#"{"a":1}"#,
+            "[1,null]",
+        ] {
+            let result = parse(&format!("{{\"filename\":\"f\",\"data\":{data}}}"));
+            assert_eq!(result, Err(Refusal::CutAttachment), "{data}");
+        }
+        assert_eq!(parse(r#"{"filename":"f"}"#), Err(Refusal::WrongKind));
+        assert_eq!(parse(r#"{"data":"x"}"#), Err(Refusal::WrongKind));
+    }
+
+    #[test]
+    fn writing_is_what_reading_undoes() {
+        let attachment = Attachment::new("trace \"ü\".bin", vec![0, 255, 10])
+            .and_then(|attachment| attachment.with_content_type("application/octet-stream"))
+            .and_then(|attachment| attachment.with_attachment_type("event.attachment"))
+            .unwrap();
+        assert_eq!(
+            Attachment::parse(attachment.to_json().as_value()),
+            Ok(attachment)
+        );
+    }
+
+    #[test]
+    fn large_ones_are_refused() {
+        let large = vec![0; SCOPE_ATTACHMENT_BYTES + 1];
+        assert_eq!(Attachment::new("f", large.clone()), Err(Refusal::TooLarge));
+        let base64 = STANDARD.encode(large);
+        assert_eq!(
+            parse(&format!(r#"{{"filename":"f","base64":"{base64}"}}"#)),
+            Err(Refusal::TooLarge)
+        );
+        assert_eq!(
+            Attachment::new(&"f".repeat(256), vec![]),
+            Err(Refusal::TooLarge)
+        );
+    }
+}
