@@ -8,6 +8,7 @@
 pub mod channel;
 pub mod contract;
 mod error;
+pub mod frame;
 pub mod limits;
 mod mode;
 mod namespace;
