@@ -10,18 +10,19 @@ use super::{Frame, FrameError, HEAD_BYTES, Side, Version, Violation};
 /// Reads what the other side of one connection sends.
 ///
 /// [`push`](Self::push) what the socket gives, then [`poll`](Self::poll) until there is no frame
-/// left. When the first frame has come, decide about it and say with [`agree`](Self::agree) in which
-/// version it goes on; until then nothing behind it is read. When the socket gives no more, ask for
-/// the [`ending`](Self::ending). Frames and errors depend on the bytes only, not on how they were cut.
+/// left. When the first frame has come, decide about it and say with [`agree`](Self::agree) in
+/// which version it goes on; until then nothing behind it is read. When the socket gives no more,
+/// ask for the [`ending`](Self::ending). Frames and errors depend on the bytes only, not on how
+/// they were cut.
 ///
 /// # Memory
 ///
-/// The decoder sets nothing aside for what a head claims: it holds the bytes that have come, and its
-/// buffer grows with them as a [`Vec`] does. A head is judged as soon as its 16 bytes are there. So
-/// whoever pushes at most `n` bytes at a time and polls after each time makes it hold no more than the
-/// largest frame of the contract and `n`; before the handshake, no more than
-/// [`HELLO_BYTES`](crate::limits::HELLO_BYTES) and `n`. Pieces of about 64 KiB are a good measure. Do
-/// not read on while the handshake is undecided.
+/// The decoder sets nothing aside for what a head claims: it holds the bytes that have come, and
+/// its buffer grows with them as a [`Vec`] does. A head is judged as soon as its 16 bytes are
+/// there. So whoever pushes at most `n` bytes at a time and polls after each time makes it hold no
+/// more than the largest frame of the contract and `n`; before the handshake, no more than
+/// [`HELLO_BYTES`](crate::limits::HELLO_BYTES) and `n`. Pieces of about 64 KiB are a good measure.
+/// Do not read on while the handshake is undecided.
 ///
 /// Payloads are not copied out of the buffer, so a small one keeps the bytes in memory that were
 /// pushed along with it; who stores it for long may want to copy it. The decoder itself lets go of
@@ -166,7 +167,8 @@ impl Decoder {
         self.buffer.len()
     }
 
-    /// What it means that the socket gives no more. Ask when [`poll`](Self::poll) has no frame left.
+    /// What it means that the socket gives no more. Ask when [`poll`](Self::poll) has no frame
+    /// left.
     ///
     /// An error is a connection that had broken the rules before, or whose few bytes are no
     /// beginning of ours: a stranger who waited for an answer in another protocol.
@@ -220,7 +222,8 @@ impl Decoder {
         let has_magic = bytes.ends_with(&MAGIC.to_le_bytes());
         match judged {
             Ok(head) if head.kind.is_opening() && has_magic => Ok(head),
-            // A peer that is ours but does not keep to the order wants another error than a stranger.
+            // A peer that is ours but does not keep to the order wants another error than a
+            // stranger.
             Ok(Head { kind, .. }) if !kind.is_opening() => Err(Violation::BeforeHandshake { kind }),
             Err(violation) if has_magic => Err(violation),
             Ok(_) | Err(_) => Err(stranger(bytes)),
@@ -228,8 +231,9 @@ impl Decoder {
     }
 
     /// Lets go of the memory of the frames that were handed out. The rest of the buffer lies in the
-    /// same memory as they do, and would keep all of it for as long as the connection lives. It moves
-    /// only if it is the smaller part, so that no byte is moved more often than another is taken.
+    /// same memory as they do, and would keep all of it for as long as the connection lives. It
+    /// moves only if it is the smaller part, so that no byte is moved more often than another is
+    /// taken.
     fn release(&mut self) {
         if self.taken > 0 && self.taken >= self.buffer.len() {
             self.buffer = BytesMut::from(&self.buffer[..]);

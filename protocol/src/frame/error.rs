@@ -38,8 +38,8 @@ impl FrameError {
         &self.violation
     }
 
-    /// Whether the fault is with this process, which wanted to send what is not allowed, and not with
-    /// the peer.
+    /// Whether the fault is with this process, which wanted to send what is not allowed, and not
+    /// with the peer.
     pub fn is_ours(&self) -> bool {
         self.offset.is_none()
     }
@@ -83,8 +83,8 @@ pub enum Violation {
         /// How the connection begins, with everything that cannot be printed escaped.
         excerpt: String,
     },
-    /// The head is of a kind that this version does not have. A peer that speaks a newer version has
-    /// to keep to the one that was agreed on.
+    /// The head is of a kind that this version does not have. A peer that speaks a newer version
+    /// has to keep to the one that was agreed on.
     UnknownKind {
         /// The number of the kind.
         code: u8,

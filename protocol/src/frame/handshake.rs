@@ -1,9 +1,10 @@
 //! How a connection begins: who is there, what both can speak, and whether main lets it in.
 //!
 //! The renderer sends a [`Hello`]; main answers with a [`Welcome`], or with a
-//! [`Refusal`](super::Refusal) and hangs up. Their bodies are JSON, and members that this version does not know are ignored, so that a newer
-//! peer can say more. What is known is checked here, once: a [`Hello`] that exists is well-formed.
-//! Whether it is let in is decided by the [gate](super::Gate).
+//! [`Refusal`](super::Refusal) and hangs up. Their bodies are JSON, and members that this version
+//! does not know are ignored, so that a newer peer can say more. What is known is checked here,
+//! once: a [`Hello`] that exists is well-formed. Whether it is let in is decided by the
+//! [gate](super::Gate).
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,13 +32,14 @@ pub struct Hello {
     pub pid: u32,
     /// What shows that main started it.
     pub proof: Proof,
-    /// The id that it had on a former connection, if this one takes its place. With it, messages and
-    /// streams go on under their old ids, and main sees which it has already.
+    /// The id that it had on a former connection, if this one takes its place. With it, messages
+    /// and streams go on under their old ids, and main sees which it has already.
     pub resume: Option<Uuid>,
 }
 
 impl Hello {
-    /// The hello of a renderer that was not connected before, in the versions that this crate speaks.
+    /// The hello of a renderer that was not connected before, in the versions that this crate
+    /// speaks.
     pub fn new(
         namespace: Namespace,
         role: Role,
@@ -56,8 +58,8 @@ impl Hello {
         }
     }
 
-    /// The renderer's side of the handshake: the version to talk in, if main chose one of those that
-    /// this hello offers.
+    /// The renderer's side of the handshake: the version to talk in, if main chose one of those
+    /// that this hello offers.
     pub fn check(&self, welcome: &Welcome) -> Result<Version, HandshakeError> {
         if self.versions.contains(welcome.version) {
             Ok(welcome.version)
@@ -71,7 +73,8 @@ impl Hello {
 
     pub(super) fn to_body(&self) -> Vec<u8> {
         // Members stand in alphabetical order here and below: so the bytes are the same whether or
-        // not `serde_json` keeps the order of insertion, which any crate of the build may ask it to.
+        // not `serde_json` keeps the order of insertion, which any crate of the build may ask it
+        // to.
         let mut body = json!({
             "name": self.name.as_str(),
             "namespace": self.namespace.as_str(),
@@ -118,9 +121,9 @@ impl Hello {
 pub struct Welcome {
     /// The version in which everything after this is written, by both sides.
     pub version: Version,
-    /// How main calls the renderer from now on. If the [hello](Hello::resume) asked to go on under a
-    /// former id and this is another one, main does not know that id: it has forgotten, or it is a new
-    /// main, and everything that was not acknowledged has to be sent again.
+    /// How main calls the renderer from now on. If the [hello](Hello::resume) asked to go on under
+    /// a former id and this is another one, main does not know that id: it has forgotten, or it is
+    /// a new main, and everything that was not acknowledged has to be sent again.
     pub renderer_id: Uuid,
 }
 
@@ -151,8 +154,8 @@ impl Welcome {
     }
 }
 
-/// Why a part of the handshake cannot be understood. The fault is with whoever wrote it: the peer, if
-/// it was received; the options of the renderer, if its own name is refused.
+/// Why a part of the handshake cannot be understood. The fault is with whoever wrote it: the peer,
+/// if it was received; the options of the renderer, if its own name is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HandshakeError {

@@ -14,16 +14,16 @@
 //! awaits one before it goes on. Then each side sends what the [contract](crate::contract) lets it,
 //! until it says goodbye; an end without one is a death.
 //!
-//! This module promises that a head is judged by the contract before any memory is set aside for the
-//! payload, and that our side never sends what the other would refuse. It leaves reading and writing,
-//! timeouts and the decision to hang up to whoever owns the socket, and what a payload means to the
-//! types that the contract names.
+//! This module promises that a head is judged by the contract before any memory is set aside for
+//! the payload, and that our side never sends what the other would refuse. It leaves reading and
+//! writing, timeouts and the decision to hang up to whoever owns the socket, and what a payload
+//! means to the types that the contract names.
 //!
 //! # Ids
 //!
 //! The sender of a message or stream chooses its [id](MessageId), and uses none twice. What is sent
-//! again over another connection keeps its id: so main knows what it has already, and can acknowledge
-//! it once more instead of taking it twice.
+//! again over another connection keeps its id: so main knows what it has already, and can
+//! acknowledge it once more instead of taking it twice.
 
 mod decoder;
 mod error;
@@ -143,8 +143,8 @@ pub enum Frame {
         data: Bytes,
     },
     /// Main has made the stream durable up to here. It is what a renderer has to know to send more,
-    /// since no more than [`STREAM_WINDOW_BYTES`](crate::limits::STREAM_WINDOW_BYTES) may be ahead of
-    /// it, and where it goes on after a failover.
+    /// since no more than [`STREAM_WINDOW_BYTES`](crate::limits::STREAM_WINDOW_BYTES) may be ahead
+    /// of it, and where it goes on after a failover.
     StreamAck {
         /// Which stream.
         id: MessageId,

@@ -9,8 +9,8 @@ use crate::limits::PROOF_BYTES;
 /// What a native renderer shows to be let in. Main makes it up, from a random source, and hands it
 /// only to the processes that it starts.
 ///
-/// Two proofs are compared in a time that does not tell where they differ, and `Debug` does not show
-/// any of it. It is written in hexadecimal, for an environment variable or a file.
+/// Two proofs are compared in a time that does not tell where they differ, and `Debug` does not
+/// show any of it. It is written in hexadecimal, for an environment variable or a file.
 ///
 /// ```
 /// use guardhouse_protocol::frame::Proof;
@@ -81,8 +81,8 @@ fn digit(character: u8) -> Result<u8, ProofError> {
     }
 }
 
-/// Not a [`Proof`]. It does not repeat what was given, which may be a secret that was cut short. The
-/// fault is with whoever handed it over.
+/// Not a [`Proof`]. It does not repeat what was given, which may be a secret that was cut short.
+/// The fault is with whoever handed it over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProofError;
 

@@ -112,8 +112,8 @@ impl fmt::Display for VersionRange {
     }
 }
 
-/// Main and a renderer have no version in common. The fault is with whoever did not update the older
-/// one of them.
+/// Main and a renderer have no version in common. The fault is with whoever did not update the
+/// older one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VersionMismatch {
     main: VersionRange,

@@ -1,8 +1,8 @@
 //! A frame as bytes, and back.
 //!
-//! Both ways go through the same judgement of the [head](super::head). What is read back is equal to
-//! what was written, and written again it is the same bytes, but for the JSON of the handshake, which
-//! peers may lay out in other ways.
+//! Both ways go through the same judgement of the [head](super::head). What is read back is equal
+//! to what was written, and written again it is the same bytes, but for the JSON of the handshake,
+//! which peers may lay out in other ways.
 
 use std::ops::Deref;
 

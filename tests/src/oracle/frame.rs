@@ -17,8 +17,8 @@ pub struct Reading {
     pub end: Result<Ending, FrameError>,
 }
 
-/// Judges the decoder by arbitrary bytes. Of the first byte, the lowest bit says who reads, the next
-/// whether a handshake has gone before, the rest how the other bytes are cut.
+/// Judges the decoder by arbitrary bytes. Of the first byte, the lowest bit says who reads, the
+/// next whether a handshake has gone before, the rest how the other bytes are cut.
 pub fn frame(data: &[u8]) {
     let Some((&how, rest)) = data.split_first() else {
         return;
@@ -125,8 +125,8 @@ fn written_again(sender: Side, stream: &[u8], reading: &Reading) {
     for frame in &reading.frames {
         let mut wire = BytesMut::new();
         let encoded = frame.encode(sender, &mut wire);
-        // A peer may write an id without hyphens, and so fit something into the bound of a handshake
-        // that is too large as we write it.
+        // A peer may write an id without hyphens, and so fit something into the bound of a
+        // handshake that is too large as we write it.
         let is_handshake = matches!(frame.kind(), Kind::Hello | Kind::Welcome | Kind::Refused);
         match encoded {
             Err(_) if is_handshake => {}
