@@ -10,6 +10,7 @@ pub mod contract;
 mod envelope;
 mod error;
 mod event_id;
+pub mod frame;
 pub mod json;
 pub mod limits;
 mod mode;

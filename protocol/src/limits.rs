@@ -193,6 +193,17 @@ pub const STREAM_WINDOW_BYTES: usize = 4 * CHUNK_BYTES;
 /// Largest stream. Sentry would refuse a larger attachment.
 pub const STREAM_BYTES: u64 = ATTACHMENT_BYTES as u64;
 
+/// Largest opening of a stream. Ours: a [file name](FILENAME_BYTES), an event's id and two short
+/// types fit, with all of it escaped.
+pub const STREAM_OPENING_BYTES: usize = 4 * KIB;
+
+/// Largest reply to feedback. Ours: a status, and the few headers with which Sentry says how to go
+/// on.
+pub const FEEDBACK_REPLY_BYTES: usize = 16 * KIB;
+
+/// Longest reason for which main declines a message. Ours: it is one sentence.
+pub const REASON_BYTES: usize = KIB;
+
 /// Largest first frame of a connection, which comes from somebody who has proved nothing yet.
 pub const HELLO_BYTES: usize = 4 * KIB;
 

@@ -1,4 +1,6 @@
 //! What must be true of any bytes at all. Each function panics where it is not.
 
 pub mod envelope;
+pub mod frame;
+pub mod scope;
 pub mod splice;

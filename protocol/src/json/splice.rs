@@ -169,11 +169,17 @@ impl<'a> Splice<'a> {
             return Err(SpliceError::too_deep(path));
         }
         let target = self.open_or_make(path, 0, path.len())?;
-        for member in other.members() {
+        // Asked before anything is put there: where `other` has a key twice, its last one counts.
+        let may_put: Vec<bool> = other
+            .members()
+            .map(|member| match precedence {
+                Precedence::Incoming => true,
+                Precedence::Present => target.is_free(&text::canonical(member.raw_key())),
+            })
+            .collect();
+        for (member, _) in other.members().zip(may_put).filter(|(_, may_put)| *may_put) {
             let key = text::canonical(member.raw_key());
-            if precedence == Precedence::Incoming || target.is_free(&key) {
-                target.put(key, Node::Value(member.value().into()));
-            }
+            target.put(key, Node::Value(member.value().into()));
         }
         Ok(())
     }
@@ -653,6 +659,12 @@ mod tests {
             let mut s = splice(text);
             s.merge(&["u"], &other, precedence).unwrap();
             assert_eq!(s.finish(), expected);
+        }
+        let twice = Object::parse(br#"{"x":1,"x":2}"#).unwrap();
+        for precedence in [Precedence::Present, Precedence::Incoming] {
+            let mut s = splice("{}");
+            s.merge(&[], &twice, precedence).unwrap();
+            assert_eq!(s.finish(), r#"{"x":2}"#);
         }
         let mut s = splice("{}");
         s.merge(&["n"], &other, Precedence::Present).unwrap();

@@ -1,0 +1,389 @@
+//! How a connection begins: who is there, what both can speak, and whether main lets it in.
+//!
+//! The renderer sends a [`Hello`]; main answers with a [`Welcome`], or with a
+//! [`Refusal`](super::Refusal) and hangs up. Their bodies are JSON, and members that this version
+//! does not know are ignored, so that a newer peer can say more. What is known is checked here,
+//! once: a [`Hello`] that exists is well-formed. Whether it is let in is decided by the
+//! [gate](super::Gate).
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::{Proof, RendererName, Role, Version, VersionRange};
+use crate::Namespace;
+
+/// A renderer introduces itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Hello {
+    /// Whose messages these will be.
+    pub namespace: Namespace,
+    /// The versions that the renderer speaks.
+    pub versions: VersionRange,
+    /// What kind of process it is.
+    pub role: Role,
+    /// What people call it.
+    pub name: RendererName,
+    /// Its process id. It is what the renderer says: where the socket knows better, believe the
+    /// socket.
+    pub pid: u32,
+    /// What shows that main started it.
+    pub proof: Proof,
+    /// The id that it had on a former connection, if this one takes its place. With it, messages
+    /// and streams go on under their old ids, and main sees which it has already.
+    pub resume: Option<Uuid>,
+}
+
+impl Hello {
+    /// The hello of a renderer that was not connected before, in the versions that this crate
+    /// speaks.
+    pub fn new(
+        namespace: Namespace,
+        role: Role,
+        name: RendererName,
+        pid: u32,
+        proof: Proof,
+    ) -> Self {
+        Self {
+            namespace,
+            versions: VersionRange::OURS,
+            role,
+            name,
+            pid,
+            proof,
+            resume: None,
+        }
+    }
+
+    /// The renderer's side of the handshake: the version to talk in, if main chose one of those
+    /// that this hello offers.
+    pub fn check(&self, welcome: &Welcome) -> Result<Version, HandshakeError> {
+        if self.versions.contains(welcome.version) {
+            Ok(welcome.version)
+        } else {
+            Err(HandshakeError::NotOffered {
+                chosen: welcome.version,
+                offered: self.versions,
+            })
+        }
+    }
+
+    pub(super) fn to_body(&self) -> Vec<u8> {
+        // Members stand in alphabetical order here and below: so the bytes are the same whether or
+        // not `serde_json` keeps the order of insertion, which any crate of the build may ask it
+        // to.
+        let mut body = json!({
+            "name": self.name.as_str(),
+            "namespace": self.namespace.as_str(),
+            "pid": self.pid,
+            "proof": self.proof.to_hex(),
+        });
+        if let Some(id) = self.resume {
+            body["resume"] = json!(id.to_string());
+        }
+        body["role"] = json!(self.role.name());
+        body["versions"] = json!({
+            "max": self.versions.max().number(),
+            "min": self.versions.min().number(),
+        });
+        body.to_string().into_bytes()
+    }
+
+    pub(super) fn from_body(body: &[u8]) -> Result<Self, HandshakeError> {
+        let members = Members::read(body)?;
+        let versions = members.object("versions")?;
+        let min = versions.version("min")?;
+        let max = versions.version("max")?;
+        Ok(Self {
+            namespace: members.parsed("namespace")?,
+            versions: VersionRange::new(min, max).ok_or_else(|| HandshakeError::Invalid {
+                member: "versions",
+                why: format!("{min} to {max} is upside down"),
+            })?,
+            role: Role::named(members.text("role")?),
+            name: RendererName::new(members.text("name")?)?,
+            pid: members.number("pid")?,
+            proof: members.parsed("proof")?,
+            resume: match members.get("resume") {
+                Ok(_) => Some(members.parsed("resume")?),
+                Err(_) => None,
+            },
+        })
+    }
+}
+
+/// Main lets a renderer in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Welcome {
+    /// The version in which everything after this is written, by both sides.
+    pub version: Version,
+    /// How main calls the renderer from now on. If the [hello](Hello::resume) asked to go on under
+    /// a former id and this is another one, main does not know that id: it has forgotten, or it is
+    /// a new main, and everything that was not acknowledged has to be sent again.
+    pub renderer_id: Uuid,
+}
+
+impl Welcome {
+    /// The welcome for a renderer that gets this id.
+    pub fn new(version: Version, renderer_id: Uuid) -> Self {
+        Self {
+            version,
+            renderer_id,
+        }
+    }
+
+    pub(super) fn to_body(&self) -> Vec<u8> {
+        json!({
+            "rendererId": self.renderer_id.to_string(),
+            "version": self.version.number(),
+        })
+        .to_string()
+        .into_bytes()
+    }
+
+    pub(super) fn from_body(body: &[u8]) -> Result<Self, HandshakeError> {
+        let members = Members::read(body)?;
+        Ok(Self {
+            version: members.version("version")?,
+            renderer_id: members.parsed("rendererId")?,
+        })
+    }
+}
+
+/// Why a part of the handshake cannot be understood. The fault is with whoever wrote it: the peer,
+/// if it was received; the options of the renderer, if its own name is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HandshakeError {
+    /// The body is not a JSON object.
+    NotAnObject {
+        /// What JSON says to it.
+        why: String,
+    },
+    /// A member that is needed is not there.
+    Missing {
+        /// Its name.
+        member: &'static str,
+    },
+    /// A member is there, but not what it should be.
+    Invalid {
+        /// Its name.
+        member: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Main chose a version that the renderer had not offered. The fault is with main.
+    NotOffered {
+        /// What main chose.
+        chosen: Version,
+        /// What there was to choose from.
+        offered: VersionRange,
+    },
+}
+
+impl fmt::Display for HandshakeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAnObject { why } => write!(f, "it is not a JSON object: {why}"),
+            Self::Missing { member } => write!(f, "{member:?} is missing"),
+            Self::Invalid { member, why } => write!(f, "{member:?} is invalid: {why}"),
+            Self::NotOffered { chosen, offered } => write!(
+                f,
+                "main chose version {chosen} of the frame format, but this renderer offered {offered}"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for HandshakeError {}
+
+/// The members of a JSON object, each taken as what it should be.
+pub(super) struct Members(Map<String, Value>);
+
+impl Members {
+    pub(super) fn read(body: &[u8]) -> Result<Self, HandshakeError> {
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(members)) => Ok(Self(members)),
+            Ok(_) => Err(HandshakeError::NotAnObject {
+                why: "it is another value".to_owned(),
+            }),
+            Err(error) => Err(HandshakeError::NotAnObject {
+                why: error.to_string(),
+            }),
+        }
+    }
+
+    fn get(&self, member: &'static str) -> Result<&Value, HandshakeError> {
+        // Many writers have no way to leave a member out, and say `null` instead.
+        match self.0.get(member) {
+            None | Some(Value::Null) => Err(HandshakeError::Missing { member }),
+            Some(value) => Ok(value),
+        }
+    }
+
+    pub(super) fn text(&self, member: &'static str) -> Result<&str, HandshakeError> {
+        self.get(member)?
+            .as_str()
+            .ok_or_else(|| invalid(member, "it is not a string"))
+    }
+
+    fn parsed<T: FromStr<Err: fmt::Display>>(
+        &self,
+        member: &'static str,
+    ) -> Result<T, HandshakeError> {
+        self.text(member)?
+            .parse()
+            .map_err(|error: T::Err| invalid(member, error))
+    }
+
+    fn number<T: TryFrom<u64>>(&self, member: &'static str) -> Result<T, HandshakeError> {
+        self.get(member)?
+            .as_u64()
+            .and_then(|number| number.try_into().ok())
+            .ok_or_else(|| invalid(member, "it is not a whole number in its range"))
+    }
+
+    fn version(&self, member: &'static str) -> Result<Version, HandshakeError> {
+        Version::new(self.number(member)?)
+            .ok_or_else(|| invalid(member, "versions are counted from 1"))
+    }
+
+    fn object(&self, member: &'static str) -> Result<Self, HandshakeError> {
+        match self.get(member)? {
+            Value::Object(members) => Ok(Self(members.clone())),
+            _ => Err(invalid(member, "it is not an object")),
+        }
+    }
+}
+
+fn invalid(member: &'static str, why: impl fmt::Display) -> HandshakeError {
+    HandshakeError::Invalid {
+        member,
+        why: why.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::{HELLO_BYTES, RENDERER_NAME_BYTES};
+
+    fn hello() -> Value {
+        json!({
+            "name": "settings",
+            "namespace": "sentry-ipc",
+            "pid": 7,
+            "proof": "ab".repeat(32),
+            "role": "utility",
+            "versions": { "min": 1, "max": 3 },
+        })
+    }
+
+    pub(super) fn read(body: &Value) -> Result<Hello, HandshakeError> {
+        Hello::from_body(body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_newer_peer_may_say_more() {
+        let mut body = hello();
+        body["mood"] = json!({ "good": [true, null] });
+        body["role"] = json!("oracle");
+        body["versions"]["preferred"] = json!(2);
+        body["resume"] = json!(null);
+        let read = read(&body).unwrap();
+        assert_eq!(read.role, Role::Other("oracle".to_owned()));
+        assert_eq!(read.versions.max().number(), 3);
+        assert_eq!(read.resume, None);
+    }
+
+    #[test]
+    fn every_member_is_checked_and_named() {
+        for (member, value, message) in [
+            (
+                "name",
+                json!(""),
+                "\"name\" is invalid: \"\" has 0 bytes, but a name has 1 to 200",
+            ),
+            (
+                "name",
+                json!("a\u{7}b"),
+                "control character '\\u{7}' at byte 1",
+            ),
+            (
+                "name",
+                json!("x".repeat(201)),
+                "has 201 bytes, but a name has 1 to 200",
+            ),
+            ("name", json!(1), "\"name\" is invalid: it is not a string"),
+            (
+                "namespace",
+                json!("A"),
+                "\"namespace\" is invalid: the IPC namespace",
+            ),
+            (
+                "pid",
+                json!(-1),
+                "\"pid\" is invalid: it is not a whole number",
+            ),
+            (
+                "pid",
+                json!(1u64 << 32),
+                "\"pid\" is invalid: it is not a whole number",
+            ),
+            (
+                "proof",
+                json!("ab"),
+                "\"proof\" is invalid: a proof has 64 hexadecimal digits",
+            ),
+            ("resume", json!("me"), "\"resume\" is invalid"),
+            ("role", json!(null), "\"role\" is missing"),
+            (
+                "versions",
+                json!(1),
+                "\"versions\" is invalid: it is not an object",
+            ),
+            (
+                "versions",
+                json!({ "min": 0, "max": 1 }),
+                "\"min\" is invalid: versions are counted from 1",
+            ),
+            (
+                "versions",
+                json!({ "min": 3, "max": 2 }),
+                "3 to 2 is upside down",
+            ),
+            ("versions", json!({ "min": 3 }), "\"max\" is missing"),
+        ] {
+            let mut body = hello();
+            body[member] = value;
+            let error = read(&body).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+        for body in ["", "[]", "{", "\u{feff}{}"] {
+            let error = Hello::from_body(body.as_bytes()).unwrap_err();
+            assert!(
+                matches!(error, HandshakeError::NotAnObject { .. }),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_longest_name_fits_a_hello_however_it_is_written() {
+        for character in ["\"", "\\", "ä", "🦀"] {
+            let name = character.repeat(RENDERER_NAME_BYTES / character.len());
+            let hello = Hello::new(
+                Namespace::new(&"n".repeat(64)).unwrap(),
+                Role::Utility,
+                RendererName::new(&name).unwrap(),
+                u32::MAX,
+                Proof::new([0xff; 32]),
+            );
+            assert!(hello.to_body().len() < HELLO_BYTES / 2);
+        }
+    }
+}
