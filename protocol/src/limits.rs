@@ -83,9 +83,6 @@ pub const TELEMETRY_WAITING: usize = 1000;
 /// Longest time that a log or metric waits, in seconds. Sentry: 5.
 pub const TELEMETRY_FLUSH_SECONDS: u64 = 5;
 
-/// Most attributes that one log or metric may carry. Ours: real ones carry about a dozen.
-pub const TELEMETRY_ATTRIBUTES: usize = 1000;
-
 // --- Scope -------------------------------------------------------------------------------------
 
 /// Longest tag key, in characters. Sentry: 200 (its SDK documentation said 32 until May 2025).
@@ -181,6 +178,12 @@ pub const SMALL_MESSAGE_BYTES: usize = 4 * KIB;
 
 /// Largest trace that main hands to a renderer. W3C Baggage asks for at least 8192 bytes of baggage.
 pub const TRACE_MESSAGE_BYTES: usize = 16 * KIB;
+
+/// Longest `baggage` that is handed on. W3C Baggage asks for at least 8192 bytes.
+pub const BAGGAGE_BYTES: usize = 8192;
+
+/// Longest time that the status of a renderer may name, in milliseconds: a day. Ours.
+pub const STATUS_MILLIS: u64 = 24 * 60 * 60 * 1000;
 
 /// Largest piece of a stream. Ours: large enough that the frame around it costs nothing, small
 /// enough that other messages are not held up behind it.

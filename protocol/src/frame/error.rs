@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use super::{HandshakeError, Kind, Side};
+use super::{Kind, Side};
 use crate::limits::STREAM_BYTES;
-use crate::{Channel, ChannelError};
+use crate::{Channel, ChannelError, PayloadError};
 
 /// A frame that the format forbids: what is wrong, where, and with whom the fault lies.
 ///
@@ -154,7 +154,7 @@ pub enum Violation {
         /// The kind of the frame.
         kind: Kind,
         /// What cannot be understood.
-        error: HandshakeError,
+        error: PayloadError,
     },
     /// A chunk goes beyond the largest stream that Sentry would take.
     BeyondStream {

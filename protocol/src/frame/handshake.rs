@@ -7,13 +7,13 @@
 //! [gate](super::Gate).
 
 use std::fmt;
-use std::str::FromStr;
 
-use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{Proof, RendererName, Role, Version, VersionRange};
 use crate::Namespace;
+use crate::json::{Json, ObjectWriter};
+use crate::members::{Members, PayloadError};
 
 /// A renderer introduces itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,56 +60,52 @@ impl Hello {
 
     /// The renderer's side of the handshake: the version to talk in, if main chose one of those
     /// that this hello offers.
-    pub fn check(&self, welcome: &Welcome) -> Result<Version, HandshakeError> {
+    pub fn check(&self, welcome: &Welcome) -> Result<Version, NotOffered> {
         if self.versions.contains(welcome.version) {
             Ok(welcome.version)
         } else {
-            Err(HandshakeError::NotOffered {
+            Err(NotOffered {
                 chosen: welcome.version,
                 offered: self.versions,
             })
         }
     }
 
-    pub(super) fn to_body(&self) -> Vec<u8> {
-        // Members stand in alphabetical order here and below: so the bytes are the same whether or
-        // not `serde_json` keeps the order of insertion, which any crate of the build may ask it
-        // to.
-        let mut body = json!({
-            "name": self.name.as_str(),
-            "namespace": self.namespace.as_str(),
-            "pid": self.pid,
-            "proof": self.proof.to_hex(),
-        });
+    pub(super) fn to_body(&self) -> Json {
+        let mut versions = ObjectWriter::new();
+        versions
+            .member("min", u64::from(self.versions.min().number()))
+            .member("max", u64::from(self.versions.max().number()));
+        let mut body = ObjectWriter::new();
+        body.member("namespace", self.namespace.as_str())
+            .member("versions", versions.finish())
+            .member("role", self.role.name())
+            .member("name", self.name.as_str())
+            .member("pid", u64::from(self.pid))
+            .member("proof", self.proof.to_hex().as_str());
         if let Some(id) = self.resume {
-            body["resume"] = json!(id.to_string());
+            body.member("resume", id.to_string().as_str());
         }
-        body["role"] = json!(self.role.name());
-        body["versions"] = json!({
-            "max": self.versions.max().number(),
-            "min": self.versions.min().number(),
-        });
-        body.to_string().into_bytes()
+        body.finish()
     }
 
-    pub(super) fn from_body(body: &[u8]) -> Result<Self, HandshakeError> {
+    pub(super) fn from_body(body: &[u8]) -> Result<Self, PayloadError> {
         let members = Members::read(body)?;
         let versions = members.object("versions")?;
-        let min = versions.version("min")?;
-        let max = versions.version("max")?;
+        let min = version(&versions, "min")?;
+        let max = version(&versions, "max")?;
         Ok(Self {
             namespace: members.parsed("namespace")?,
-            versions: VersionRange::new(min, max).ok_or_else(|| HandshakeError::Invalid {
-                member: "versions",
-                why: format!("{min} to {max} is upside down"),
+            versions: VersionRange::new(min, max).ok_or_else(|| {
+                PayloadError::invalid("versions", format!("{min} to {max} is upside down"))
             })?,
-            role: Role::named(members.text("role")?),
-            name: RendererName::new(members.text("name")?)?,
+            role: Role::named(&members.text("role")?),
+            name: RendererName::new(&members.text("name")?)?,
             pid: members.number("pid")?,
             proof: members.parsed("proof")?,
-            resume: match members.get("resume") {
-                Ok(_) => Some(members.parsed("resume")?),
-                Err(_) => None,
+            resume: match members.find("resume") {
+                Some(_) => Some(members.parsed("resume")?),
+                None => None,
             },
         })
     }
@@ -136,139 +132,52 @@ impl Welcome {
         }
     }
 
-    pub(super) fn to_body(&self) -> Vec<u8> {
-        json!({
-            "rendererId": self.renderer_id.to_string(),
-            "version": self.version.number(),
-        })
-        .to_string()
-        .into_bytes()
+    pub(super) fn to_body(&self) -> Json {
+        let mut body = ObjectWriter::new();
+        body.member("version", u64::from(self.version.number()))
+            .member("rendererId", self.renderer_id.to_string().as_str());
+        body.finish()
     }
 
-    pub(super) fn from_body(body: &[u8]) -> Result<Self, HandshakeError> {
+    pub(super) fn from_body(body: &[u8]) -> Result<Self, PayloadError> {
         let members = Members::read(body)?;
         Ok(Self {
-            version: members.version("version")?,
+            version: version(&members, "version")?,
             renderer_id: members.parsed("rendererId")?,
         })
     }
 }
 
-/// Why a part of the handshake cannot be understood. The fault is with whoever wrote it: the peer,
-/// if it was received; the options of the renderer, if its own name is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum HandshakeError {
-    /// The body is not a JSON object.
-    NotAnObject {
-        /// What JSON says to it.
-        why: String,
-    },
-    /// A member that is needed is not there.
-    Missing {
-        /// Its name.
-        member: &'static str,
-    },
-    /// A member is there, but not what it should be.
-    Invalid {
-        /// Its name.
-        member: &'static str,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Main chose a version that the renderer had not offered. The fault is with main.
-    NotOffered {
-        /// What main chose.
-        chosen: Version,
-        /// What there was to choose from.
-        offered: VersionRange,
-    },
+/// Main chose a version that the renderer had not offered. The fault is with main.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotOffered {
+    /// What main chose.
+    pub chosen: Version,
+    /// What there was to choose from.
+    pub offered: VersionRange,
 }
 
-impl fmt::Display for HandshakeError {
+impl fmt::Display for NotOffered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotAnObject { why } => write!(f, "it is not a JSON object: {why}"),
-            Self::Missing { member } => write!(f, "{member:?} is missing"),
-            Self::Invalid { member, why } => write!(f, "{member:?} is invalid: {why}"),
-            Self::NotOffered { chosen, offered } => write!(
-                f,
-                "main chose version {chosen} of the frame format, but this renderer offered {offered}"
-            ),
-        }
+        let Self { chosen, offered } = self;
+        write!(
+            f,
+            "main chose version {chosen} of the frame format, but this renderer offered {offered}"
+        )
     }
 }
 
-impl std::error::Error for HandshakeError {}
+impl std::error::Error for NotOffered {}
 
-/// The members of a JSON object, each taken as what it should be.
-pub(super) struct Members(Map<String, Value>);
-
-impl Members {
-    pub(super) fn read(body: &[u8]) -> Result<Self, HandshakeError> {
-        match serde_json::from_slice(body) {
-            Ok(Value::Object(members)) => Ok(Self(members)),
-            Ok(_) => Err(HandshakeError::NotAnObject {
-                why: "it is another value".to_owned(),
-            }),
-            Err(error) => Err(HandshakeError::NotAnObject {
-                why: error.to_string(),
-            }),
-        }
-    }
-
-    fn get(&self, member: &'static str) -> Result<&Value, HandshakeError> {
-        // Many writers have no way to leave a member out, and say `null` instead.
-        match self.0.get(member) {
-            None | Some(Value::Null) => Err(HandshakeError::Missing { member }),
-            Some(value) => Ok(value),
-        }
-    }
-
-    pub(super) fn text(&self, member: &'static str) -> Result<&str, HandshakeError> {
-        self.get(member)?
-            .as_str()
-            .ok_or_else(|| invalid(member, "it is not a string"))
-    }
-
-    fn parsed<T: FromStr<Err: fmt::Display>>(
-        &self,
-        member: &'static str,
-    ) -> Result<T, HandshakeError> {
-        self.text(member)?
-            .parse()
-            .map_err(|error: T::Err| invalid(member, error))
-    }
-
-    fn number<T: TryFrom<u64>>(&self, member: &'static str) -> Result<T, HandshakeError> {
-        self.get(member)?
-            .as_u64()
-            .and_then(|number| number.try_into().ok())
-            .ok_or_else(|| invalid(member, "it is not a whole number in its range"))
-    }
-
-    fn version(&self, member: &'static str) -> Result<Version, HandshakeError> {
-        Version::new(self.number(member)?)
-            .ok_or_else(|| invalid(member, "versions are counted from 1"))
-    }
-
-    fn object(&self, member: &'static str) -> Result<Self, HandshakeError> {
-        match self.get(member)? {
-            Value::Object(members) => Ok(Self(members.clone())),
-            _ => Err(invalid(member, "it is not an object")),
-        }
-    }
-}
-
-fn invalid(member: &'static str, why: impl fmt::Display) -> HandshakeError {
-    HandshakeError::Invalid {
-        member,
-        why: why.to_string(),
-    }
+fn version(members: &Members<'_>, member: &'static str) -> Result<Version, PayloadError> {
+    Version::new(members.number(member)?)
+        .ok_or_else(|| PayloadError::invalid(member, "versions are counted from 1"))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::limits::{HELLO_BYTES, RENDERER_NAME_BYTES};
 
@@ -283,7 +192,7 @@ mod tests {
         })
     }
 
-    pub(super) fn read(body: &Value) -> Result<Hello, HandshakeError> {
+    fn read(body: &Value) -> Result<Hello, PayloadError> {
         Hello::from_body(body.to_string().as_bytes())
     }
 
@@ -365,10 +274,7 @@ mod tests {
         }
         for body in ["", "[]", "{", "\u{feff}{}"] {
             let error = Hello::from_body(body.as_bytes()).unwrap_err();
-            assert!(
-                matches!(error, HandshakeError::NotAnObject { .. }),
-                "{error}"
-            );
+            assert!(matches!(error, PayloadError::NotAnObject(_)), "{error}");
         }
     }
 
@@ -383,7 +289,7 @@ mod tests {
                 u32::MAX,
                 Proof::new([0xff; 32]),
             );
-            assert!(hello.to_body().len() < HELLO_BYTES / 2);
+            assert!(hello.to_body().text().len() < HELLO_BYTES / 2);
         }
     }
 }

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::HandshakeError;
 use crate::error::excerpt;
 use crate::limits::RENDERER_NAME_BYTES;
+use crate::members::PayloadError;
 
 /// What kind of process reports through main.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,18 +46,15 @@ impl Role {
 ///
 /// assert_eq!(RendererName::new("settings window")?.as_str(), "settings window");
 /// assert!(RendererName::new("two\nlines").is_err());
-/// # Ok::<(), guardhouse_protocol::frame::HandshakeError>(())
+/// # Ok::<(), guardhouse_protocol::PayloadError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RendererName(Box<str>);
 
 impl RendererName {
     /// Checks `text` and keeps it.
-    pub fn new(text: &str) -> Result<Self, HandshakeError> {
-        let invalid = |why| HandshakeError::Invalid {
-            member: "name",
-            why,
-        };
+    pub fn new(text: &str) -> Result<Self, PayloadError> {
+        let invalid = |why| PayloadError::invalid("name", why);
         if text.is_empty() || text.len() > RENDERER_NAME_BYTES {
             return Err(invalid(format!(
                 "{:?} has {} bytes, but a name has 1 to {RENDERER_NAME_BYTES}",
@@ -87,9 +84,9 @@ impl fmt::Display for RendererName {
 }
 
 impl FromStr for RendererName {
-    type Err = HandshakeError;
+    type Err = PayloadError;
 
-    fn from_str(text: &str) -> Result<Self, HandshakeError> {
+    fn from_str(text: &str) -> Result<Self, PayloadError> {
         Self::new(text)
     }
 }

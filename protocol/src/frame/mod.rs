@@ -45,7 +45,7 @@ use crate::Channel;
 pub use decoder::{Decoder, Ending};
 pub use error::{FrameError, Violation};
 pub use gate::Gate;
-pub use handshake::{HandshakeError, Hello, Welcome};
+pub use handshake::{Hello, NotOffered, Welcome};
 pub use head::{HEAD_BYTES, Kind};
 pub use identity::{RendererName, Role};
 pub use proof::{Proof, ProofError};

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use serde_json::json;
-
-use super::handshake::Members;
-use super::{FrameError, HandshakeError};
+use super::FrameError;
+use crate::json::{Json, ObjectWriter};
+use crate::members::{Members, PayloadError};
 
 /// Main does not let a renderer in. It is an error in the eyes of the renderer, and the last frame
 /// of the connection.
@@ -32,20 +31,18 @@ impl Refusal {
         Self::new(RefusalReason::Malformed, error.to_string())
     }
 
-    pub(super) fn to_body(&self) -> Vec<u8> {
-        json!({
-            "message": self.message,
-            "reason": self.reason.name(),
-        })
-        .to_string()
-        .into_bytes()
+    pub(super) fn to_body(&self) -> Json {
+        let mut body = ObjectWriter::new();
+        body.member("reason", self.reason.name())
+            .member("message", self.message.as_str());
+        body.finish()
     }
 
-    pub(super) fn from_body(body: &[u8]) -> Result<Self, HandshakeError> {
+    pub(super) fn from_body(body: &[u8]) -> Result<Self, PayloadError> {
         let members = Members::read(body)?;
         Ok(Self {
-            reason: RefusalReason::named(members.text("reason")?),
-            message: members.text("message")?.to_owned(),
+            reason: RefusalReason::named(&members.text("reason")?),
+            message: members.text("message")?.into_owned(),
         })
     }
 }
@@ -122,7 +119,10 @@ mod tests {
             refusal.to_string(),
             "main refused this renderer (full moon): wait until Tuesday"
         );
-        assert_eq!(Refusal::from_body(&refusal.to_body()), Ok(refusal));
+        assert_eq!(
+            Refusal::from_body(refusal.to_body().text().as_bytes()),
+            Ok(refusal)
+        );
     }
 
     #[test]

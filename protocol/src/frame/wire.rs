@@ -12,6 +12,7 @@ use super::head::{Head, MAGIC, OFFSET_BYTES};
 use super::{
     Frame, FrameError, HEAD_BYTES, Hello, Kind, MessageId, Refusal, Side, Violation, Welcome,
 };
+use crate::json::Json;
 use crate::limits::STREAM_BYTES;
 
 impl Frame {
@@ -29,9 +30,9 @@ impl Frame {
     /// no copy of a large payload.
     pub fn to_parts(&self, sender: Side) -> Result<(Prefix, Bytes), FrameError> {
         let (channel, id, offset, payload) = match self {
-            Self::Hello(hello) => (None, MAGIC, None, hello.to_body().into()),
-            Self::Welcome(welcome) => (None, MAGIC, None, welcome.to_body().into()),
-            Self::Refused(refusal) => (None, MAGIC, None, refusal.to_body().into()),
+            Self::Hello(hello) => (None, MAGIC, None, json_bytes(&hello.to_body())),
+            Self::Welcome(welcome) => (None, MAGIC, None, json_bytes(&welcome.to_body())),
+            Self::Refused(refusal) => (None, MAGIC, None, json_bytes(&refusal.to_body())),
             Self::Goodbye => (None, 0, None, Bytes::new()),
             Self::Message {
                 id,
@@ -136,6 +137,10 @@ impl Frame {
             ) => Err(Violation::StrayChannel { kind, code: 0 }),
         }
     }
+}
+
+fn json_bytes(json: &Json) -> Bytes {
+    Bytes::copy_from_slice(json.text().as_bytes())
 }
 
 /// What is written before a payload: the head, and in a chunk the offset. It is a slice of bytes.

@@ -38,10 +38,11 @@ impl Json {
 
     /// A number. JSON has none for what is not finite, so that becomes `null`, as in JavaScript.
     pub fn number(number: f64) -> Self {
-        match serde_json::Number::from_f64(number) {
-            Some(number) => Self::from_checked(number.to_string().into(), 0),
-            None => Self::null(),
+        if !number.is_finite() {
+            return Self::null();
         }
+        // This is the shortest form that reads back as the same number, and is JSON.
+        Self::from_checked(format!("{number:?}").into(), 0)
     }
 
     /// `null`.
@@ -298,7 +299,14 @@ mod tests {
         assert_eq!(Json::from(true).text(), "true");
         assert_eq!(Json::from(u64::MAX).text(), "18446744073709551615");
         assert_eq!(Json::from(-1_i64).text(), "-1");
-        assert_eq!(Json::number(0.5).text(), "0.5");
+        for number in [0.0, -0.0, 0.5, 1e21, 1.5e-9, f64::MAX, f64::MIN_POSITIVE] {
+            let json = Json::number(number);
+            assert_eq!(Json::parse(json.text().as_bytes()).as_ref(), Ok(&json));
+            assert_eq!(
+                json.as_value().as_f64().unwrap().to_bits(),
+                number.to_bits()
+            );
+        }
         assert_eq!(Json::number(f64::NAN).text(), "null");
     }
 

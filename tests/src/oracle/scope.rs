@@ -14,7 +14,9 @@ pub fn scope(data: &[u8]) {
     let mut contribution = Contribution::new(MAX_BREADCRUMBS);
     for (second, line) in data.split(|byte| *byte == b'\n').enumerate() {
         let at = Timestamp::from_unix(second as i64, 0);
-        let Ok(message) = ScopeMessage::parse(line) else { continue };
+        let Ok(message) = ScopeMessage::parse(line) else {
+            continue;
+        };
         let is_whole = matches!(message, ScopeMessage::Whole(_));
         let refusals = contribution.hear(message.clone(), at);
         is_bounded(&contribution);
@@ -31,7 +33,9 @@ pub fn scope(data: &[u8]) {
 
 fn fields(contribution: &Contribution) -> Vec<(Field, Json, Timestamp)> {
     let fields = contribution.fields();
-    fields.map(|(field, entry)| (field.clone(), entry.value().clone(), entry.at())).collect()
+    fields
+        .map(|(field, entry)| (field.clone(), entry.value().clone(), entry.at()))
+        .collect()
 }
 
 fn is_bounded(contribution: &Contribution) {
@@ -40,12 +44,19 @@ fn is_bounded(contribution: &Contribution) {
     let bound = CONTRIBUTION_BYTES + BREADCRUMBS_BYTES + SCOPE_ATTACHMENTS_BYTES;
     assert!(contribution.size() <= bound);
     for kind in ["tag", "extra", "context", "attribute"] {
-        let keys = contribution.fields().filter(|(field, _)| field.name() == kind).count();
+        let keys = contribution
+            .fields()
+            .filter(|(field, _)| field.name() == kind)
+            .count();
         assert!(keys <= SCOPE_KEYS);
     }
     for (field, entry) in contribution.fields() {
         assert!(Json::parse(entry.value().text().as_bytes()).is_ok());
-        assert!(entry.meta().is_none_or(|meta| Json::parse(meta.text().as_bytes()).is_ok()));
+        assert!(
+            entry
+                .meta()
+                .is_none_or(|meta| Json::parse(meta.text().as_bytes()).is_ok())
+        );
         let _ = (field.key().map(Key::to_str), format!("{field:?}"));
     }
     for breadcrumb in contribution.breadcrumbs() {
@@ -68,12 +79,18 @@ fn can_be_told_on(contribution: &Contribution) {
     let refusals = copy.hear(message, Timestamp::EPOCH);
     assert!(refusals.is_empty());
     let values = |contribution: &Contribution| -> Vec<(Field, Json)> {
-        fields(contribution).into_iter().map(|(field, value, _)| (field, value)).collect()
+        fields(contribution)
+            .into_iter()
+            .map(|(field, value, _)| (field, value))
+            .collect()
     };
     assert_eq!(values(&copy), values(contribution));
     assert_eq!(copy.attachments(), contribution.attachments());
     let breadcrumbs = |contribution: &Contribution| -> Vec<Json> {
-        contribution.breadcrumbs().map(|breadcrumb| breadcrumb.json().clone()).collect()
+        contribution
+            .breadcrumbs()
+            .map(|breadcrumb| breadcrumb.json().clone())
+            .collect()
     };
     assert_eq!(breadcrumbs(&copy), breadcrumbs(contribution));
 }

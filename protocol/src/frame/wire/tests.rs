@@ -32,7 +32,7 @@ fn golden() -> Vec<(Side, Frame, Vec<u8>)> {
             with(
                 b"\xb1\0\0\0\x01\0\0\0GUARDIPC",
                 &format!(
-                    r#"{{"name":"büro \"1\"","namespace":"some-app","pid":4711,"proof":"{proof}","role":"utility","versions":{{"max":2,"min":1}}}}"#
+                    r#"{{"namespace":"some-app","versions":{{"min":1,"max":2}},"role":"utility","name":"büro \"1\"","pid":4711,"proof":"{proof}"}}"#
                 ),
             ),
         ),
@@ -42,7 +42,7 @@ fn golden() -> Vec<(Side, Frame, Vec<u8>)> {
             with(
                 b"\xe1\0\0\0\x01\0\0\0GUARDIPC",
                 &format!(
-                    r#"{{"name":"büro \"1\"","namespace":"some-app","pid":4711,"proof":"{proof}","resume":"00000000-0000-0000-0000-000000000007","role":"utility","versions":{{"max":2,"min":1}}}}"#
+                    r#"{{"namespace":"some-app","versions":{{"min":1,"max":2}},"role":"utility","name":"büro \"1\"","pid":4711,"proof":"{proof}","resume":"00000000-0000-0000-0000-000000000007"}}"#
                 ),
             ),
         ),
@@ -51,7 +51,7 @@ fn golden() -> Vec<(Side, Frame, Vec<u8>)> {
             Frame::Welcome(Welcome::new(Version::ONE, Uuid::from_u128(7))),
             with(
                 b"\x41\0\0\0\x02\0\0\0GUARDIPC",
-                r#"{"rendererId":"00000000-0000-0000-0000-000000000007","version":1}"#,
+                r#"{"version":1,"rendererId":"00000000-0000-0000-0000-000000000007"}"#,
             ),
         ),
         (
@@ -59,7 +59,7 @@ fn golden() -> Vec<(Side, Frame, Vec<u8>)> {
             Frame::Refused(Refusal::new(RefusalReason::Busy, "come back later")),
             with(
                 b"\x2d\0\0\0\x03\0\0\0GUARDIPC",
-                r#"{"message":"come back later","reason":"busy"}"#,
+                r#"{"reason":"busy","message":"come back later"}"#,
             ),
         ),
         (

@@ -1,0 +1,272 @@
+//! What main tells renderers.
+
+use crate::PayloadError;
+use crate::json::{Json, ObjectWriter};
+use crate::limits::BAGGAGE_BYTES;
+use crate::members::Members;
+
+/// How main wants renderers to behave. What is `None` stays as it is.
+///
+/// ```
+/// use guardhouse_protocol::Config;
+///
+/// let pause = Config { paused: Some(true), ..Config::default() };
+/// assert_eq!(pause.to_json().text(), r#"{"paused":true}"#);
+/// assert_eq!(Config::parse(br#"{"paused":true,"new_in_2030":1}"#)?, pause);
+/// # Ok::<(), guardhouse_protocol::PayloadError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Config {
+    /// Whether to keep quiet until told otherwise.
+    pub paused: Option<bool>,
+    /// Share of errors to report, from 0 to 1.
+    pub sample_rate: Option<f64>,
+    /// Share of traces to report, from 0 to 1.
+    pub traces_sample_rate: Option<f64>,
+    /// The least severe logs to report.
+    pub log_level: Option<LogLevel>,
+}
+
+/// How severe a log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Every step.
+    Trace,
+    /// What a developer wants to know.
+    Debug,
+    /// What happens.
+    Info,
+    /// What should not happen.
+    Warn,
+    /// What went wrong.
+    Error,
+    /// What ended the program.
+    Fatal,
+}
+
+impl LogLevel {
+    /// All of them, from the least severe.
+    pub const ALL: [LogLevel; 6] = [
+        Self::Trace,
+        Self::Debug,
+        Self::Info,
+        Self::Warn,
+        Self::Error,
+        Self::Fatal,
+    ];
+
+    /// The name, as logs say it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+            Self::Fatal => "fatal",
+        }
+    }
+
+    /// The level with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|level| level.name() == name)
+    }
+}
+
+impl Config {
+    /// Reads the payload of the `config` channel.
+    pub fn parse(body: &[u8]) -> Result<Self, PayloadError> {
+        let members = Members::read(body)?;
+        let rate = |member: &'static str| {
+            let Some(value) = members.find(member) else {
+                return Ok(None);
+            };
+            match value.as_f64().filter(|rate| (0.0..=1.0).contains(rate)) {
+                Some(rate) => Ok(Some(rate)),
+                None => Err(PayloadError::invalid(
+                    member,
+                    "it is not a number from 0 to 1",
+                )),
+            }
+        };
+        let log_level = match members.find_text("logLevel")? {
+            Some(name) => Some(LogLevel::from_name(&name).ok_or_else(|| {
+                PayloadError::invalid("logLevel", "it is not the name of a log level")
+            })?),
+            None => None,
+        };
+        Ok(Self {
+            paused: members
+                .find("paused")
+                .map(|_| members.flag("paused"))
+                .transpose()?,
+            sample_rate: rate("sampleRate")?,
+            traces_sample_rate: rate("tracesSampleRate")?,
+            log_level,
+        })
+    }
+
+    /// The payload of the `config` channel.
+    pub fn to_json(&self) -> Json {
+        let mut object = ObjectWriter::new();
+        if let Some(paused) = self.paused {
+            object.member("paused", paused);
+        }
+        for (name, rate) in [
+            ("sampleRate", self.sample_rate),
+            ("tracesSampleRate", self.traces_sample_rate),
+        ] {
+            if let Some(rate) = rate {
+                object.member(name, Json::number(rate));
+            }
+        }
+        if let Some(level) = self.log_level {
+            object.member("logLevel", level.name());
+        }
+        object.finish()
+    }
+}
+
+/// A trace that a renderer should continue, in the forms of the headers of the same names.
+///
+/// ```
+/// use guardhouse_protocol::Trace;
+///
+/// let header = "771a43a4192642f0b136d5159a501700-91595369230a4ca6-1";
+/// let trace = Trace::new(header, Some("sentry-release=app%401.0"))?;
+/// assert_eq!(Trace::parse(trace.to_json().text().as_bytes())?, trace);
+/// assert!(Trace::new("771a43a4", None).is_err());
+/// # Ok::<(), guardhouse_protocol::PayloadError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    sentry_trace: Box<str>,
+    baggage: Option<Box<str>>,
+}
+
+impl Trace {
+    /// Checks the two headers.
+    pub fn new(sentry_trace: &str, baggage: Option<&str>) -> Result<Self, PayloadError> {
+        if !is_sentry_trace(sentry_trace) {
+            let why = "it is not of the form {trace id}-{span id}, with or without -0 or -1";
+            return Err(PayloadError::invalid("sentryTrace", why));
+        }
+        if let Some(baggage) = baggage {
+            if baggage.len() > BAGGAGE_BYTES {
+                let why = format!("it is longer than {BAGGAGE_BYTES} bytes");
+                return Err(PayloadError::invalid("baggage", why));
+            }
+            if baggage.chars().any(char::is_control) {
+                let why = "it has a control character, which a header cannot have";
+                return Err(PayloadError::invalid("baggage", why));
+            }
+        }
+        Ok(Self {
+            sentry_trace: sentry_trace.into(),
+            baggage: baggage.map(Into::into),
+        })
+    }
+
+    /// The trace, the span to continue, and whether it is sampled.
+    pub fn sentry_trace(&self) -> &str {
+        &self.sentry_trace
+    }
+
+    /// What else is known of the trace.
+    pub fn baggage(&self) -> Option<&str> {
+        self.baggage.as_deref()
+    }
+
+    /// Reads the payload of the `trace` channel.
+    pub fn parse(body: &[u8]) -> Result<Self, PayloadError> {
+        let members = Members::read(body)?;
+        Self::new(
+            &members.text("sentryTrace")?,
+            members.find_text("baggage")?.as_deref(),
+        )
+    }
+
+    /// The payload of the `trace` channel.
+    pub fn to_json(&self) -> Json {
+        let mut object = ObjectWriter::new();
+        object.member("sentryTrace", &*self.sentry_trace);
+        if let Some(baggage) = self.baggage() {
+            object.member("baggage", baggage);
+        }
+        object.finish()
+    }
+}
+
+fn is_sentry_trace(header: &str) -> bool {
+    let is_hex = |part: Option<&str>, length: usize| {
+        part.is_some_and(|part| {
+            part.len() == length && part.bytes().all(|byte| byte.is_ascii_hexdigit())
+        })
+    };
+    let mut parts = header.split('-');
+    is_hex(parts.next(), 32)
+        && is_hex(parts.next(), 16)
+        && matches!(parts.next(), None | Some("0" | "1"))
+        && parts.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writing_is_what_reading_undoes() {
+        let config = Config {
+            paused: Some(false),
+            sample_rate: Some(0.25),
+            traces_sample_rate: Some(1.0),
+            log_level: Some(LogLevel::Warn),
+        };
+        assert_eq!(
+            Config::parse(config.to_json().text().as_bytes()),
+            Ok(config)
+        );
+        assert_eq!(Config::parse(b"{}"), Ok(Config::default()));
+        assert_eq!(Config::parse(br#"{"paused":null}"#), Ok(Config::default()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (body, message) in [
+            (r#"{"paused":1}"#, "\"paused\" is invalid"),
+            (
+                r#"{"sampleRate":1.5}"#,
+                "\"sampleRate\" is invalid: it is not a number from 0 to 1",
+            ),
+            (
+                r#"{"tracesSampleRate":"1"}"#,
+                "\"tracesSampleRate\" is invalid",
+            ),
+            (r#"{"logLevel":"loud"}"#, "\"logLevel\" is invalid"),
+        ] {
+            let error = Config::parse(body.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_trace_header_has_its_form() {
+        let trace = "771a43a4192642f0b136d5159a501700-91595369230a4ca6";
+        for (suffix, is_one) in [
+            ("", true),
+            ("-0", true),
+            ("-1", true),
+            ("-2", false),
+            ("-", false),
+            ("-1-1", false),
+        ] {
+            assert_eq!(
+                Trace::new(&format!("{trace}{suffix}"), None).is_ok(),
+                is_one,
+                "{suffix}"
+            );
+        }
+        assert!(Trace::new(trace, Some("a\r\nx: y")).is_err());
+        assert!(Trace::new(trace, Some(&"a".repeat(BAGGAGE_BYTES + 1))).is_err());
+    }
+}

@@ -1,0 +1,173 @@
+//! What main answers.
+
+use crate::PayloadError;
+use crate::json::{Json, ObjectWriter};
+use crate::limits::SMALL_MESSAGE_BYTES;
+use crate::members::Members;
+
+/// What became of user feedback: what Sentry's JavaScript SDK calls the result of its transport.
+/// Empty if nothing was sent.
+///
+/// ```
+/// use guardhouse_protocol::FeedbackResult;
+///
+/// let sent = FeedbackResult { status_code: Some(200), ..FeedbackResult::default() };
+/// assert_eq!(sent.to_json().text(), r#"{"statusCode":200}"#);
+/// assert_eq!(FeedbackResult::parse(b"{}")?, FeedbackResult::default());
+/// # Ok::<(), guardhouse_protocol::PayloadError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FeedbackResult {
+    /// The status with which Sentry answered.
+    pub status_code: Option<u16>,
+    /// What it is limited to from now on: the header `X-Sentry-Rate-Limits`.
+    pub rate_limits: Option<String>,
+    /// When it may be tried again: the header `Retry-After`.
+    pub retry_after: Option<String>,
+}
+
+const RATE_LIMITS: &str = "x-sentry-rate-limits";
+const RETRY_AFTER: &str = "retry-after";
+
+impl FeedbackResult {
+    /// Reads the reply of the `feedback` channel.
+    pub fn parse(body: &[u8]) -> Result<Self, PayloadError> {
+        let members = Members::read(body)?;
+        let headers = members
+            .find("headers")
+            .map(|_| members.object("headers"))
+            .transpose()?;
+        let header = |name: &'static str| match &headers {
+            Some(headers) => Ok(headers.find_text(name)?.map(|value| value.into_owned())),
+            None => Ok(None),
+        };
+        Ok(Self {
+            status_code: members
+                .find("statusCode")
+                .map(|_| members.number("statusCode"))
+                .transpose()?,
+            rate_limits: header(RATE_LIMITS)?,
+            retry_after: header(RETRY_AFTER)?,
+        })
+    }
+
+    /// The reply of the `feedback` channel. A header that is longer than any sense is left out.
+    pub fn to_json(&self) -> Json {
+        let mut headers = ObjectWriter::new();
+        for (name, value) in [
+            (RATE_LIMITS, &self.rate_limits),
+            (RETRY_AFTER, &self.retry_after),
+        ] {
+            if let Some(value) = value
+                .as_deref()
+                .filter(|v| v.len() <= SMALL_MESSAGE_BYTES / 4)
+            {
+                headers.member(name, value);
+            }
+        }
+        let mut object = ObjectWriter::new();
+        if let Some(status) = self.status_code {
+            object.member("statusCode", u64::from(status));
+        }
+        if !headers.is_empty() {
+            object.member("headers", headers.finish());
+        }
+        object.finish()
+    }
+}
+
+/// Whether everything that was sent before a `flush` is durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlushResult {
+    /// Whether it is.
+    pub durable: bool,
+}
+
+impl FlushResult {
+    /// Reads the reply of the `flush` channel.
+    pub fn parse(body: &[u8]) -> Result<Self, PayloadError> {
+        Ok(Self {
+            durable: Members::read(body)?.flag("durable")?,
+        })
+    }
+
+    /// The reply of the `flush` channel.
+    pub fn to_json(&self) -> Json {
+        let mut object = ObjectWriter::new();
+        object.member("durable", self.durable);
+        object.finish()
+    }
+}
+
+/// How much of a stream has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamResult {
+    /// Bytes from the start that are durable.
+    pub received: u64,
+    /// Whether that is all of it.
+    pub complete: bool,
+}
+
+impl StreamResult {
+    /// Reads the reply of the `attachment` channel.
+    pub fn parse(body: &[u8]) -> Result<Self, PayloadError> {
+        let members = Members::read(body)?;
+        Ok(Self {
+            received: members.number("received")?,
+            complete: members.flag("complete")?,
+        })
+    }
+
+    /// The reply of the `attachment` channel.
+    pub fn to_json(&self) -> Json {
+        let mut object = ObjectWriter::new();
+        object
+            .member("received", self.received)
+            .member("complete", self.complete);
+        object.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writing_is_what_reading_undoes() {
+        let feedback = FeedbackResult {
+            status_code: Some(429),
+            rate_limits: Some("60:error:key".into()),
+            retry_after: Some("60".into()),
+        };
+        let json = feedback.to_json();
+        assert_eq!(
+            json.text(),
+            r#"{"statusCode":429,"headers":{"x-sentry-rate-limits":"60:error:key","retry-after":"60"}}"#
+        );
+        assert_eq!(FeedbackResult::parse(json.text().as_bytes()), Ok(feedback));
+
+        let flush = FlushResult { durable: true };
+        assert_eq!(
+            FlushResult::parse(flush.to_json().text().as_bytes()),
+            Ok(flush)
+        );
+        let stream = StreamResult {
+            received: u64::MAX,
+            complete: false,
+        };
+        assert_eq!(
+            StreamResult::parse(stream.to_json().text().as_bytes()),
+            Ok(stream)
+        );
+    }
+
+    #[test]
+    fn a_reply_always_fits_its_bound() {
+        let feedback = FeedbackResult {
+            status_code: Some(200),
+            rate_limits: Some("\u{1}".repeat(1000)),
+            retry_after: Some("x".repeat(1_000_000)),
+        };
+        assert!(feedback.to_json().text().len() <= crate::limits::FEEDBACK_REPLY_BYTES);
+    }
+}
