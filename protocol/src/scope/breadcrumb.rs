@@ -29,7 +29,13 @@ impl Breadcrumb {
     pub fn new(value: Value<'_>) -> Result<Self, Refusal> {
         let object = value.as_object().ok_or(Refusal::WrongKind)?;
         let timestamp = object.get("timestamp").and_then(Timestamp::from_json);
-        let Trimmed { value: json, meta } = fit(&object).ok_or(Refusal::TooLarge)?;
+        let room = if timestamp.is_some() {
+            0
+        } else {
+            ROOM_FOR_TIMESTAMP
+        };
+        let Trimmed { value: json, meta } =
+            fit(&object, BREADCRUMB_BYTES - room).ok_or(Refusal::TooLarge)?;
         Ok(Self {
             json,
             meta,
@@ -52,9 +58,24 @@ impl Breadcrumb {
         self.timestamp
     }
 
-    /// Says when it arrived, which counts if it does not say when it happened.
+    /// Says when it arrived. If it does not say itself when it happened, or nothing that is a time,
+    /// which Sentry would discard, it says that from now on: so it keeps its place among the others
+    /// wherever it is told on.
     pub(super) fn arrived(&mut self, at: Timestamp) {
-        self.timestamp.get_or_insert(at);
+        if self.timestamp.is_some() {
+            return;
+        }
+        let seconds = Json::number(at.as_seconds());
+        self.timestamp = Timestamp::from_json(seconds.as_value()).or(Some(at));
+        let Some(object) = self.json.as_object() else {
+            return;
+        };
+        let mut splice = Splice::new(object);
+        if splice.set(&["timestamp"], &seconds).is_ok()
+            && let Ok(json) = Json::parse(splice.finish().as_bytes())
+        {
+            self.json = json;
+        }
     }
 
     /// Takes over what the process that cut the breadcrumb says about it.
@@ -69,7 +90,10 @@ impl Breadcrumb {
     }
 }
 
-fn fit(object: &Object<'_>) -> Option<Trimmed> {
+/// What the member `timestamp` needs at the most.
+const ROOM_FOR_TIMESTAMP: usize = 48;
+
+fn fit(object: &Object<'_>, max_bytes: usize) -> Option<Trimmed> {
     let whole = object.as_value();
     let mut splice = Splice::new(object.clone());
     let mut meta = Splice::new(Object::EMPTY);
@@ -83,8 +107,8 @@ fn fit(object: &Object<'_>) -> Option<Trimmed> {
         splice.set(&["message"], trimmed.value).ok()?;
         meta.set(&["message"], trimmed.meta?).ok()?;
     }
-    if length > BREADCRUMB_BYTES {
-        let excess = length - BREADCRUMB_BYTES;
+    if length > max_bytes {
+        let excess = length - max_bytes;
         let data = object
             .get("data")
             .filter(|data| data.kind() == Kind::Object);
@@ -96,11 +120,11 @@ fn fit(object: &Object<'_>) -> Option<Trimmed> {
         }
     }
     if !splice.is_changed() {
-        return trim::value(whole, BREADCRUMB_BYTES);
+        return trim::value(whole, max_bytes);
     }
     let edited = Json::parse(splice.finish().as_bytes()).ok()?;
-    if edited.text().len() > BREADCRUMB_BYTES {
-        return trim::value(edited.as_value(), BREADCRUMB_BYTES);
+    if edited.text().len() > max_bytes {
+        return trim::value(edited.as_value(), max_bytes);
     }
     Some(Trimmed {
         value: edited,
@@ -158,6 +182,31 @@ mod tests {
             meta.at(&["data", "b", "", "len"]).unwrap().as_u64(),
             Some(50_000)
         );
+    }
+
+    #[test]
+    fn one_without_a_time_says_when_it_arrived() {
+        let at = Timestamp::from_unix(1_795_193_675, 500_000_000);
+        for (before, after) in [
+            ("{}", r#"{"timestamp":1795193675.5}"#),
+            (
+                r#"{"timestamp":"?","a":1}"#,
+                r#"{"timestamp":1795193675.5,"a":1}"#,
+            ),
+            (r#"{"timestamp":1,"a":1}"#, r#"{"timestamp":1,"a":1}"#),
+        ] {
+            let mut breadcrumb = breadcrumb(before);
+            breadcrumb.arrived(at);
+            assert_eq!(breadcrumb.json().text(), after);
+            assert_eq!(
+                Breadcrumb::new(breadcrumb.json().as_value()),
+                Ok(breadcrumb)
+            );
+        }
+        let large = format!(r#"{{"x":"{}"}}"#, "x".repeat(50_000));
+        let mut breadcrumb = self::breadcrumb(&large);
+        breadcrumb.arrived(at);
+        assert!(breadcrumb.json().text().len() <= BREADCRUMB_BYTES);
     }
 
     #[test]

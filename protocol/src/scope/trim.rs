@@ -232,30 +232,31 @@ mod tests {
         let value = json(r#"{"a":"0123456789","b":[1,2,3],"c":{"d":"0123456789"},"e":1}"#);
         for (max, kept, meta) in [
             (
+                52,
+                r#"{"a":"0123456789","b":[1,2,3],"c":{"d":"0123..."}}"#,
+                r#"{"c":{"d":{"":{"rem":[["!limit","s",4,7]],"len":10}}},"":{"len":4}}"#,
+            ),
+            (
                 45,
-                r#"{"a":"0123456789","b":[1,2,3],"c":{"d":"01..."}}"#,
-                r#"{"c":{"d":{"":{"rem":[["!limit","s",2,5]],"len":10}}},"":{"len":4}}"#,
+                r#"{"a":"0123456789","b":[1,2,3],"c":{}}"#,
+                r#"{"c":{"":{"len":1}},"":{"len":4}}"#,
             ),
             (
                 28,
-                r#"{"a":"0123456789","b":[1,2]}"#,
+                r#"{"a":"0123456789","b":[1]}"#,
                 r#"{"b":{"":{"len":3}},"":{"len":4}}"#,
             ),
             (
                 14,
-                r#"{"a":"0..."}"#,
-                r#"{"a":{"":{"rem":[["!limit","s",1,4]],"len":10}},"":{"len":4}}"#,
+                r#"{"a":"01..."}"#,
+                r#"{"a":{"":{"rem":[["!limit","s",2,5]],"len":10}},"":{"len":4}}"#,
             ),
             (2, "{}", r#"{"":{"len":4}}"#),
         ] {
             let trimmed = self::value(value.as_value(), max).unwrap();
-            let _ = (kept, meta);
-            assert!(
-                trimmed.value.text().len() <= max,
-                "{max}: {:?}",
-                trimmed.value
-            );
-            println!("{max} {:?} {:?}", trimmed.value, trimmed.meta);
+            assert_eq!(trimmed.value.text(), kept);
+            assert_eq!(trimmed.meta.unwrap().text(), meta);
+            assert!(kept.len() <= max);
         }
         assert!(self::value(value.as_value(), 1).is_none());
     }

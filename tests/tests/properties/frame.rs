@@ -10,19 +10,9 @@ use guardhouse_protocol::{Channel, Namespace};
 use guardhouse_tests::oracle::frame::{self as oracle, bytewise, read, whole};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use uuid::Uuid;
 
-/// The same cases in every run, as many as `PROPTEST_CASES` says.
-fn config(cases: u32) -> ProptestConfig {
-    let asked = std::env::var("PROPTEST_CASES");
-    ProptestConfig {
-        cases: asked.ok().and_then(|n| n.parse().ok()).unwrap_or(cases),
-        rng_seed: RngSeed::Fixed(0x6a_7e),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
+use crate::config;
 
 fn id() -> impl Strategy<Value = MessageId> {
     any::<u64>().prop_map(MessageId::new)
