@@ -34,14 +34,6 @@ pub(crate) enum Better {
     Lower,
 }
 
-/// The unit in which times are shown.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum TimeUnit {
-    Nanoseconds,
-    Microseconds,
-    Milliseconds,
-}
-
 /// What was measured: one line of the table.
 #[derive(Clone, Debug)]
 pub(crate) struct Measure {
@@ -72,32 +64,15 @@ impl Settings {
     pub(crate) fn time<O, P>(
         &self,
         subject: Subject,
-        unit: TimeUnit,
         ours: impl FnMut() -> O,
         peer: impl FnMut() -> P,
     ) -> Measure {
-        let (name, seconds) = unit.name_and_seconds();
         let (ours, peer) = self.seconds_a_pass(ours, peer);
-        let in_unit = |samples: Vec<f64>| samples.iter().map(|sample| sample / seconds).collect();
-        Measure::of_samples(subject, name, Better::Lower, in_unit(ours), in_unit(peer))
+        Measure::time(subject, ours, peer)
     }
 
-    /// Measures how many bytes are worked through in a second, if one pass works through
-    /// `bytes_a_pass`. Higher is better.
-    pub(crate) fn throughput<O, P>(
-        &self,
-        subject: Subject,
-        bytes_a_pass: usize,
-        ours: impl FnMut() -> O,
-        peer: impl FnMut() -> P,
-    ) -> Measure {
-        let mebibytes = bytes_a_pass as f64 / (1 << 20) as f64;
-        let (ours, peer) = self.seconds_a_pass(ours, peer);
-        let rate = |samples: Vec<f64>| samples.iter().map(|sample| mebibytes / sample).collect();
-        Measure::of_samples(subject, "MiB/s", Better::Higher, rate(ours), rate(peer))
-    }
-
-    fn seconds_a_pass<O, P>(
+    /// Samples of how many seconds one pass takes, ours and the peer's.
+    pub(crate) fn seconds_a_pass<O, P>(
         &self,
         mut ours: impl FnMut() -> O,
         mut peer: impl FnMut() -> P,
@@ -110,9 +85,8 @@ impl Settings {
         )
     }
 
-    /// Takes a sample of ours and a sample of the peer's in turn, for every round. What a sample is
-    /// is for the caller; for what is not measured in passes, this is the way in.
-    pub(crate) fn alternate(
+    /// Takes a sample of ours and a sample of the peer's in turn, for every round.
+    fn alternate(
         &self,
         mut ours: impl FnMut() -> f64,
         mut peer: impl FnMut() -> f64,
@@ -143,16 +117,6 @@ fn run<T>(passes: u64, pass: &mut impl FnMut() -> T) -> Duration {
     start.elapsed()
 }
 
-impl TimeUnit {
-    fn name_and_seconds(self) -> (&'static str, f64) {
-        match self {
-            Self::Nanoseconds => ("ns", 1e-9),
-            Self::Microseconds => ("µs", 1e-6),
-            Self::Milliseconds => ("ms", 1e-3),
-        }
-    }
-}
-
 impl Measure {
     /// The measure that samples of both sides come to.
     pub(crate) fn of_samples(
@@ -169,6 +133,32 @@ impl Measure {
             ours: median(ours),
             peer: median(peer),
         }
+    }
+
+    /// How long a pass takes, from samples in seconds, in the unit that suits the peer's.
+    pub(crate) fn time(subject: Subject, ours: Vec<f64>, peer: Vec<f64>) -> Self {
+        let (unit, seconds) = match median(peer.clone()) {
+            ..1e-6 => ("ns", 1e-9),
+            ..1e-3 => ("µs", 1e-6),
+            ..1.0 => ("ms", 1e-3),
+            _ => ("s", 1.0),
+        };
+        let in_unit = |samples: Vec<f64>| samples.iter().map(|sample| sample / seconds).collect();
+        Self::of_samples(subject, unit, Better::Lower, in_unit(ours), in_unit(peer))
+    }
+
+    /// How many bytes are worked through in a second, from samples of seconds a pass and the bytes
+    /// of a pass, for each side.
+    pub(crate) fn throughput(
+        subject: Subject,
+        ours: (Vec<f64>, usize),
+        peer: (Vec<f64>, usize),
+    ) -> Self {
+        let rate = |(samples, bytes): (Vec<f64>, usize)| {
+            let mebibytes = bytes as f64 / (1 << 20) as f64;
+            samples.iter().map(|sample| mebibytes / sample).collect()
+        };
+        Self::of_samples(subject, "MiB/s", Better::Higher, rate(ours), rate(peer))
     }
 
     /// Ours over the peer's.
@@ -256,16 +246,23 @@ mod tests {
     }
 
     #[test]
-    fn what_takes_twice_as_long_has_twice_the_time_and_half_the_throughput() {
-        let settings = Settings {
-            rounds: 3,
-            round: Duration::from_millis(8),
-        };
-        let wait = |milliseconds| move || std::thread::sleep(Duration::from_millis(milliseconds));
-        // Sleeping is never shorter than asked for and, on a busy machine, longer.
-        let time = settings.time(SUBJECT, TimeUnit::Milliseconds, wait(1), wait(8));
-        assert!(time.ours >= 1.0 && time.peer >= 8.0, "{time:?}");
-        let rate = settings.throughput(SUBJECT, 1 << 20, wait(1), wait(8));
-        assert!(rate.ours <= 1000.0 && rate.peer <= 125.0, "{rate:?}");
+    fn times_are_shown_in_the_unit_that_suits_them() {
+        for (seconds, unit) in [(5e-9, "ns"), (5e-6, "µs"), (5e-3, "ms"), (5.0, "s")] {
+            let measure = Measure::time(SUBJECT, vec![seconds / 2.0], vec![seconds]);
+            assert_eq!(measure.unit, unit);
+            assert!((measure.peer - 5.0).abs() < 1e-9, "{measure:?}");
+            assert_eq!(measure.ratio(), 0.5);
+        }
+    }
+
+    #[test]
+    fn throughput_is_what_was_worked_through_in_the_time_it_took() {
+        let measure = Measure::throughput(
+            SUBJECT,
+            (vec![0.5, 0.25, 9.0], 1 << 20),
+            (vec![4.0], 2 << 20),
+        );
+        assert_eq!((measure.ours, measure.peer), (2.0, 0.5));
+        assert_eq!(measure.better, Better::Higher);
     }
 }

@@ -35,9 +35,9 @@ pub const ENVELOPE_ITEMS: usize = 4096;
 /// Longest name of an item type. Ours: real ones stay below 32 bytes.
 pub const ITEM_TYPE_BYTES: usize = 128;
 
-/// Deepest nesting of arrays and objects in any JSON that is looked into. `serde_json`'s own bound
-/// is the same, so what passes here can be decoded there.
-pub const JSON_DEPTH: usize = 128;
+/// Deepest nesting of arrays and objects in any JSON that is looked into. It is what `serde_json`
+/// takes, and so what Sentry does: what passes here can be decoded there.
+pub const JSON_DEPTH: usize = 127;
 
 /// Largest event or transaction. Sentry: 1 MiB.
 pub const EVENT_BYTES: usize = MIB;

@@ -1,5 +1,7 @@
 //! What main answers.
 
+use std::borrow::Cow;
+
 use crate::PayloadError;
 use crate::json::{Json, ObjectWriter};
 use crate::limits::SMALL_MESSAGE_BYTES;
@@ -38,7 +40,7 @@ impl FeedbackResult {
             .map(|_| members.object("headers"))
             .transpose()?;
         let header = |name: &'static str| match &headers {
-            Some(headers) => Ok(headers.find_text(name)?.map(|value| value.into_owned())),
+            Some(headers) => Ok(headers.find_text(name)?.map(Cow::into_owned)),
             None => Ok(None),
         };
         Ok(Self {

@@ -72,12 +72,14 @@ impl Item {
                     if name.len() > ITEM_TYPE_BYTES {
                         return Err(EnvelopeFault::TypeTooLong);
                     }
-                    if item_type.replace(ItemType::from_name(&name)).is_some() {
+                    let before = item_type.replace(ItemType::from_name(&name));
+                    if before.is_some() {
                         return Err(EnvelopeFault::Ambiguous);
                     }
                 }
                 "length" => {
-                    if length.replace(read_length(member.value())?).is_some() {
+                    let before = length.replace(read_length(member.value())?);
+                    if before.is_some() {
                         return Err(EnvelopeFault::Ambiguous);
                     }
                 }

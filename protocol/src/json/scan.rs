@@ -327,6 +327,9 @@ mod tests {
         let error = JsonError::new(JsonFault::TooDeep, JSON_DEPTH);
         assert_eq!(skip(&nested(JSON_DEPTH + 1)), Err(error));
         assert_eq!(skip(&nested(1_000_000)), Err(error));
+        // The same as serde_json's.
+        let tree = |depth| serde_json::from_str::<serde_json::Value>(&nested(depth));
+        assert!(tree(JSON_DEPTH).is_ok() && tree(JSON_DEPTH + 1).is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Envelopes: read as what they were written from, and edited like a plain model of one.
 
 use bytes::Bytes;
+use guardhouse_protocol::json::Value;
 use guardhouse_protocol::{Envelope, Item};
 use guardhouse_tests::oracle;
 use proptest::collection::vec;
@@ -213,7 +214,7 @@ proptest! {
         prop_assert_eq!(envelope.items().len(), model.items.len());
         for (item, model) in envelope.items().iter().zip(&model.items) {
             prop_assert_eq!(item.get("type").unwrap().text(), model.get("type").unwrap());
-            prop_assert_eq!(item.get("length").map(|value| value.text()), model.get("length"));
+            prop_assert_eq!(item.get("length").map(Value::text), model.get("length"));
             prop_assert_eq!(item.payload(), &model.payload);
         }
     }
