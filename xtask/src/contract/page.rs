@@ -28,14 +28,16 @@ fn introduction(out: &mut String) {
         "A Guardhouse application is one main process and its renderers: pages in webviews, and \
          child processes written in Rust. Renderers report to Sentry through main. This page lists \
          everything that they and main may say to each other. There is nothing else: what stands \
-         in no row here is refused.",
+         in no row here is refused. It is what main and renderers are bound to; which of them exist \
+         already, the README says.",
     );
     paragraph(
         out,
         "A channel goes two ways. On the classic way, which is the webview library's own messages \
          or a local socket, it is named by a key. On the protocol, which is a custom URL scheme or \
          HTTP on the loopback interface, it is named by a URL or a path, the message is the body \
-         of a POST, and the reply is the body of the answer, whose status is 200.",
+         of a POST, and the reply is the body of the answer, whose status is 200. What main pushes, \
+         it answers to a GET that the renderer keeps waiting.",
     );
     paragraph(
         out,
