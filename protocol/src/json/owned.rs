@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::scan::{Findings, skip_space, skip_value};
-use super::{JsonError, JsonFault, Object, Value, text};
+use super::{JsonError, Object, Value, text};
 
 /// A JSON value on its own, checked.
 ///
@@ -24,16 +23,7 @@ pub struct Json {
 impl Json {
     /// Checks `bytes`, which have to be one JSON value and nothing but white space around it.
     pub fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
-        let text = std::str::from_utf8(bytes)
-            .map_err(|error| JsonError::new(JsonFault::Utf8, error.valid_up_to()))?;
-        let start = skip_space(bytes, 0);
-        let mut findings = Findings::default();
-        let end = skip_value(bytes, start, 0, &mut findings)?;
-        let behind = skip_space(bytes, end);
-        if behind < bytes.len() {
-            return Err(JsonError::new(JsonFault::Trailing, behind));
-        }
-        Ok(Self::from_checked(text[start..end].into(), findings.depth))
+        Value::parse(bytes).map(Value::to_json)
     }
 
     /// A number. JSON has none for what is not finite, so that becomes `null`, as in JavaScript.

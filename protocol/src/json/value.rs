@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::scan::{Findings, skip_space, skip_value};
-use super::{Json, Object, text};
+use super::{Json, JsonError, JsonFault, Object, text};
 
 /// A value inside JSON that was checked: its text, without white space around it.
 ///
@@ -43,6 +43,19 @@ pub enum Kind {
 }
 
 impl<'a> Value<'a> {
+    /// Checks `bytes`, which have to be one JSON value and nothing but white space around it.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, JsonError> {
+        let text = std::str::from_utf8(bytes)
+            .map_err(|error| JsonError::new(JsonFault::Utf8, error.valid_up_to()))?;
+        let start = skip_space(bytes, 0);
+        let end = skip_value(bytes, start, 0, &mut Findings::default())?;
+        let behind = skip_space(bytes, end);
+        if behind < bytes.len() {
+            return Err(JsonError::new(JsonFault::Trailing, behind));
+        }
+        Ok(Self::new(&text[start..end]))
+    }
+
     /// The caller has checked `text`.
     pub(super) const fn new(text: &'a str) -> Self {
         Self { text }
@@ -142,7 +155,7 @@ impl<'a> Value<'a> {
     pub(super) fn depth(self) -> usize {
         let mut findings = Findings::default();
         if matches!(self.kind(), Kind::Array | Kind::Object) {
-            // The text was checked, so it is a value.
+            // The text was checked, so it is a value; only how deep it is, is asked.
             let _ = skip_value(self.text.as_bytes(), 0, 0, &mut findings);
         }
         findings.depth

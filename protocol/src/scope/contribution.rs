@@ -122,7 +122,15 @@ impl Contribution {
     /// Makes one change, at the time `at`. If it is refused, nothing is changed.
     pub fn apply(&mut self, update: ScopeUpdate, at: Timestamp) -> Result<(), Refusal> {
         match update {
-            ScopeUpdate::Set(field, trimmed) => return self.set(field, Entry { trimmed, at }),
+            ScopeUpdate::Set {
+                field,
+                value,
+                at: since,
+            } => {
+                // Nobody wins by claiming that it will be said later.
+                let at = since.map_or(at, |since| since.min(at));
+                return self.set(field, Entry { trimmed: value, at });
+            }
             ScopeUpdate::Unset(field) => self.unset(&field),
             ScopeUpdate::AddBreadcrumb(breadcrumb) => self.add_breadcrumb(breadcrumb, at),
             ScopeUpdate::ClearBreadcrumbs => {
@@ -143,8 +151,11 @@ impl Contribution {
     /// of it for the first time.
     pub fn to_updates(&self) -> Vec<ScopeUpdate> {
         let fields = self.fields.iter();
-        let sets =
-            fields.map(|(field, entry)| ScopeUpdate::Set(field.clone(), entry.trimmed.clone()));
+        let sets = fields.map(|(field, entry)| ScopeUpdate::Set {
+            field: field.clone(),
+            value: entry.trimmed.clone(),
+            at: Some(entry.at),
+        });
         let breadcrumbs = self
             .breadcrumbs
             .iter()
@@ -241,6 +252,19 @@ mod tests {
     }
 
     #[test]
+    fn what_comes_late_says_since_when_but_not_from_the_future() {
+        let mut process = Contribution::new(100);
+        let tag = Field::tag("a").unwrap();
+        for (since, heard, expected) in [(5, 9, 5), (99, 10, 10)] {
+            let update = ScopeUpdate::set(tag.clone(), since)
+                .unwrap()
+                .since(at(since));
+            process.apply(update, at(heard)).unwrap();
+            assert_eq!(process.get(&tag).unwrap().at(), at(expected));
+        }
+    }
+
+    #[test]
     fn the_newest_breadcrumbs_are_kept() {
         let mut page = Contribution::new(3);
         for n in 0..5 {
@@ -318,7 +342,7 @@ mod tests {
         let mut copy = Contribution::new(100);
         let text = ScopeMessage::write(&page.to_updates());
         let message = ScopeMessage::parse(&text).unwrap();
-        assert!(copy.hear(message, at(1)).is_empty());
+        assert!(copy.hear(message, at(100)).is_empty());
         assert_eq!(copy, page);
     }
 }

@@ -34,8 +34,7 @@ impl ScopeMessage {
     /// Reads a message. An error means that it is not JSON, or none of the two kinds, and that
     /// nothing of it counts; a part that is no good is a refusal, and the rest counts.
     pub fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
-        let json = Json::parse(bytes)?;
-        if let Some(elements) = json.as_value().elements() {
+        if let Some(elements) = Value::parse(bytes)?.elements() {
             let mut refusals = Refusals::default();
             let mut updates = Vec::new();
             for (index, element) in elements.enumerate() {
@@ -125,7 +124,11 @@ impl Snapshot {
         }
         for (field, trimmed) in self.fields {
             if !current.has(&field, &trimmed) {
-                updates.push(ScopeUpdate::Set(field, trimmed));
+                updates.push(ScopeUpdate::Set {
+                    field,
+                    value: trimmed,
+                    at: None,
+                });
             }
         }
         updates.extend(self.breadcrumbs.into_iter().map(ScopeUpdate::AddBreadcrumb));
@@ -139,7 +142,7 @@ impl Snapshot {
     fn set(&mut self, field: Result<Field, Refusal>, value: Value<'_>) {
         let update = field.and_then(|field| ScopeUpdate::set(field, value));
         match self.refusals.note(update) {
-            Some(ScopeUpdate::Set(field, trimmed)) => drop(self.fields.insert(field, trimmed)),
+            Some(ScopeUpdate::Set { field, value, .. }) => drop(self.fields.insert(field, value)),
             // Of a key that stands twice, the last counts.
             Some(ScopeUpdate::Unset(field)) => drop(self.fields.remove(&field)),
             _ => {}

@@ -1,7 +1,8 @@
 //! One change to what a process contributes.
 
 use super::{Attachment, Breadcrumb, Field, Refusal, Trimmed};
-use crate::json::{Fragment, Json, Kind, Value, array};
+use crate::Timestamp;
+use crate::json::{Fragment, Json, Kind, ObjectWriter, Value, array};
 
 /// One change to a [`Contribution`](super::Contribution). Its values fit already.
 ///
@@ -16,8 +17,16 @@ use crate::json::{Fragment, Json, Kind, Value, array};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScopeUpdate {
-    /// A field has a value now.
-    Set(Field, Trimmed),
+    /// A field has a value.
+    Set {
+        /// Which one.
+        field: Field,
+        /// Its value, which fits.
+        value: Trimmed,
+        /// Since when, if it is not since the change arrives: where it comes late, as after a
+        /// failover or from a black box, it must not win over what was set later.
+        at: Option<Timestamp>,
+    },
     /// A field has none any more.
     Unset(Field),
     /// Something happened.
@@ -41,8 +50,21 @@ impl ScopeUpdate {
         if field.is_cleared_by(value) {
             return Ok(Self::Unset(field));
         }
-        let trimmed = field.fit(value)?;
-        Ok(Self::Set(field, trimmed))
+        let value = field.fit(value)?;
+        Ok(Self::Set {
+            field,
+            value,
+            at: None,
+        })
+    }
+
+    /// Says when the field was set. Other changes do not need it.
+    #[must_use]
+    pub fn since(mut self, time: Timestamp) -> Self {
+        if let Self::Set { at, .. } = &mut self {
+            *at = Some(time);
+        }
+        self
     }
 
     /// Adds a breadcrumb, which is cut if it is too large.
@@ -50,32 +72,23 @@ impl ScopeUpdate {
         Breadcrumb::new(breadcrumb).map(Self::AddBreadcrumb)
     }
 
-    /// The change as it crosses between processes: an array that begins with what is done.
+    /// The change as it crosses between processes: an array that begins with what is done. What has
+    /// to be said about a value stands behind it in an object, which a newer version may add to.
     pub fn to_json(&self) -> Json {
-        let key = |field: &Field| {
-            field.key().map_or_else(Json::null, |key| {
-                Json::from_canonical_body(key.as_json_body())
-            })
-        };
-        let mut parts: Vec<Json> = vec![Json::from(self.name())];
+        let mut parts = vec![Json::from(self.name())];
         match self {
-            Self::Set(field, Trimmed { value, meta }) => {
-                parts.extend([Json::from(field.name()), key(field), value.clone()]);
-                parts.extend(meta.clone());
+            Self::Set { field, value, at } => {
+                parts.extend(name_and_key(field));
+                parts.push(value.value.clone());
+                parts.extend(about(value.meta.as_ref(), *at));
             }
-            Self::Unset(field) => parts.extend([Json::from(field.name()), key(field)]),
+            Self::Unset(field) => parts.extend(name_and_key(field)),
             Self::AddBreadcrumb(breadcrumb) => {
                 parts.push(breadcrumb.json().clone());
-                parts.extend(breadcrumb.meta().cloned());
+                parts.extend(about(breadcrumb.meta(), None));
             }
             Self::AddAttachment(attachment) => parts.push(attachment.to_json()),
             Self::ClearBreadcrumbs | Self::ClearAttachments | Self::Clear => {}
-        }
-        // Fields without a key leave its place out at the end, but not in the middle.
-        if parts.last().is_some_and(|last| last.as_value().is_null())
-            && matches!(self, Self::Unset(_))
-        {
-            parts.pop();
         }
         array(parts.iter().map(Fragment::from))
     }
@@ -86,31 +99,26 @@ impl ScopeUpdate {
         let mut parts = value.elements().ok_or(Refusal::WrongKind)?;
         let mut next = || parts.next();
         let name = next().and_then(Value::as_str).ok_or(Refusal::WrongKind)?;
-        let meta = |part: Option<Value<'_>>| {
-            part.filter(|part| part.kind() == Kind::Object)
-                .map(Value::to_json)
-        };
         match &*name {
             "set" => {
                 let field = field(next(), next())?;
                 let value = next().ok_or(Refusal::WrongKind)?;
-                let about = meta(next());
-                Ok(match Self::set(field, value)? {
-                    // Cut here is cut more than it was there.
-                    Self::Set(field, Trimmed { value, meta }) => Self::Set(
-                        field,
-                        Trimmed {
-                            value,
-                            meta: meta.or(about),
-                        },
-                    ),
-                    cleared => cleared,
-                })
+                let about = next().and_then(Value::as_object);
+                let about = |member: &str| about.as_ref().and_then(|about| about.get(member));
+                let mut update = Self::set(field, value)?;
+                if let Self::Set { value, at, .. } = &mut update {
+                    // What is cut here is cut more than it was there.
+                    value.meta = value.meta.take().or_else(|| meta(about("meta")));
+                    *at = about("at").and_then(Timestamp::from_json);
+                }
+                Ok(update)
             }
             "unset" => Ok(Self::Unset(field(next(), next())?)),
             "breadcrumb" => {
                 let breadcrumb = Breadcrumb::new(next().ok_or(Refusal::WrongKind)?)?;
-                Ok(Self::AddBreadcrumb(breadcrumb.with_meta(meta(next()))))
+                let about = next().and_then(Value::as_object);
+                let meta = meta(about.and_then(|about| about.get("meta")));
+                Ok(Self::AddBreadcrumb(breadcrumb.with_meta(meta)))
             }
             "attachment" => {
                 Attachment::parse(next().ok_or(Refusal::WrongKind)?).map(Self::AddAttachment)
@@ -124,7 +132,7 @@ impl ScopeUpdate {
 
     fn name(&self) -> &'static str {
         match self {
-            Self::Set(..) => "set",
+            Self::Set { .. } => "set",
             Self::Unset(_) => "unset",
             Self::AddBreadcrumb(_) => "breadcrumb",
             Self::ClearBreadcrumbs => "clear-breadcrumbs",
@@ -133,6 +141,33 @@ impl ScopeUpdate {
             Self::Clear => "clear",
         }
     }
+}
+
+/// A field by its name and, where it has one, its key; `null` where it has none.
+fn name_and_key(field: &Field) -> [Json; 2] {
+    let key = match field.key() {
+        Some(key) => Json::from_canonical_body(key.as_json_body()),
+        None => Json::null(),
+    };
+    [Json::from(field.name()), key]
+}
+
+/// What has to be said about a value, if anything.
+fn about(meta: Option<&Json>, at: Option<Timestamp>) -> Option<Json> {
+    let mut about = ObjectWriter::new();
+    if let Some(meta) = meta {
+        about.member("meta", meta);
+    }
+    if let Some(at) = at {
+        about.member("at", Json::number(at.as_seconds()));
+    }
+    (!about.is_empty()).then(|| about.finish())
+}
+
+fn meta(value: Option<Value<'_>>) -> Option<Json> {
+    value
+        .filter(|value| value.kind() == Kind::Object)
+        .map(Value::to_json)
 }
 
 fn field(name: Option<Value<'_>>, key: Option<Value<'_>>) -> Result<Field, Refusal> {
@@ -164,6 +199,9 @@ mod tests {
             ScopeUpdate::set(Field::extra("a").unwrap(), Json::null()).unwrap(),
             ScopeUpdate::set(Field::context("a").unwrap(), &object).unwrap(),
             ScopeUpdate::set(Field::attribute("a").unwrap(), true).unwrap(),
+            ScopeUpdate::set(Field::tag("a").unwrap(), long.as_str())
+                .unwrap()
+                .since(Timestamp::from_unix(7, 500_000_000)),
             ScopeUpdate::Unset(Field::User),
             ScopeUpdate::Unset(Field::tag("a").unwrap()),
             ScopeUpdate::add_breadcrumb(breadcrumb.as_value()).unwrap(),
