@@ -26,6 +26,9 @@ pub struct Timestamp {
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
+/// Seconds since 1970 at which the first and the last year begin and end that have four digits.
+const WRITABLE: std::ops::Range<i64> = -62_167_219_200..253_402_300_800;
+
 impl Timestamp {
     /// The beginning of 1970.
     pub const EPOCH: Timestamp = Timestamp {
@@ -42,17 +45,20 @@ impl Timestamp {
         }
     }
 
-    /// Seconds since 1970 with a fraction. Nothing if that is not a time that can be written down
-    /// with a year of four digits.
+    /// Seconds since 1970 with a fraction, to the nearest microsecond, which is what a double can say
+    /// of our days. Nothing if that is not a time that can be written down with a year of four digits.
     pub fn from_seconds(seconds: f64) -> Option<Self> {
-        const YEAR_10000: f64 = 253_402_300_800.0;
-        const YEAR_0: f64 = -62_167_219_200.0;
-        if !(YEAR_0..YEAR_10000).contains(&seconds) {
+        let whole = seconds.floor();
+        if !(WRITABLE.start as f64..WRITABLE.end as f64).contains(&whole) {
             return None;
         }
-        let whole = seconds.floor();
-        let nanos = ((seconds - whole) * 1e9) as u32;
-        Some(Self::from_unix(whole as i64, nanos))
+        let micros = ((seconds - whole) * 1e6).round() as u32;
+        let (carry, micros) = (micros / 1_000_000, micros % 1_000_000);
+        Self {
+            seconds: whole as i64 + i64::from(carry),
+            nanos: micros * 1000,
+        }
+        .writable()
     }
 
     /// Reads RFC 3339, which demands a zone.
@@ -68,10 +74,11 @@ impl Timestamp {
             }
             _ => return None,
         };
-        Some(Self {
+        Self {
             seconds: local.seconds - offset,
             ..local
-        })
+        }
+        .writable()
     }
 
     /// Reads a time however an SDK may have written it: a number of seconds, RFC 3339, RFC 3339
@@ -95,6 +102,11 @@ impl Timestamp {
         self.seconds as f64 + f64::from(self.nanos) / 1e9
     }
 
+    /// The time, if it can be written down with a year of four digits.
+    fn writable(self) -> Option<Self> {
+        WRITABLE.contains(&self.seconds).then_some(self)
+    }
+
     /// Whole seconds since 1970.
     pub const fn unix_seconds(self) -> i64 {
         self.seconds
@@ -102,16 +114,20 @@ impl Timestamp {
 }
 
 impl fmt::Display for Timestamp {
-    /// Writes RFC 3339 in UTC with milliseconds, as JavaScript does.
+    /// Writes RFC 3339 in UTC with milliseconds, as JavaScript does; `{:#}` with all nanoseconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month, day) = civil_from_days(self.seconds.div_euclid(SECONDS_PER_DAY));
         let second = self.seconds.rem_euclid(SECONDS_PER_DAY);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        let millis = self.nanos / 1_000_000;
         write!(
             f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z"
-        )
+            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
+        )?;
+        if f.alternate() {
+            write!(f, ".{:09}Z", self.nanos)
+        } else {
+            write!(f, ".{:03}Z", self.nanos / 1_000_000)
+        }
     }
 }
 
@@ -271,6 +287,8 @@ mod tests {
             "2026-11-20T16:54:36Zx",
             "+026-11-20T16:54:36Z",
             "2026-11-20T16:54:36\u{e9}",
+            "0000-01-01T00:00:00+01:00",
+            "9999-12-31T23:59:60Z",
         ] {
             assert_eq!(Timestamp::parse_rfc3339(text), None, "{text}");
         }
@@ -282,7 +300,27 @@ mod tests {
             let time =
                 Timestamp::from_unix(days * SECONDS_PER_DAY + days.rem_euclid(86_400), 7_000_000);
             assert_eq!(Timestamp::parse_rfc3339(&time.to_string()), Some(time));
+            let exact = Timestamp {
+                nanos: 123_456_789,
+                ..time
+            };
+            assert_eq!(Timestamp::parse_rfc3339(&format!("{exact:#}")), Some(exact));
         }
+    }
+
+    #[test]
+    fn a_fraction_is_rounded_and_not_cut() {
+        for millis in 0..1000 {
+            let seconds = format!("1795193675.{millis:03}").parse().unwrap();
+            let time = Timestamp::from_seconds(seconds).unwrap();
+            assert_eq!(
+                time.to_string(),
+                format!("2026-11-20T16:54:35.{millis:03}Z")
+            );
+        }
+        let almost = Timestamp::from_seconds(1.999_999_9).unwrap();
+        assert_eq!(almost, Timestamp::from_unix(2, 0));
+        assert_eq!(Timestamp::from_seconds(253_402_300_799.999_999_9), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::limits::{BREADCRUMB_BYTES, BREADCRUMB_MESSAGE_CHARS};
 ///
 /// let json = Json::parse(br#"{"timestamp":1795193675.01,"category":"ui.click"}"#)?;
 /// let breadcrumb = Breadcrumb::new(json.as_value())?;
-/// assert_eq!(breadcrumb.timestamp().unwrap().to_string(), "2026-11-20T16:54:35.009Z");
+/// assert_eq!(breadcrumb.timestamp().unwrap().to_string(), "2026-11-20T16:54:35.010Z");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
