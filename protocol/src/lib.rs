@@ -18,6 +18,7 @@
 
 #![forbid(unsafe_code)]
 
+mod attachment_type;
 pub mod channel;
 pub mod contract;
 mod control;
@@ -38,6 +39,7 @@ mod stream;
 mod telemetry;
 mod timestamp;
 
+pub use attachment_type::creates_event;
 pub use channel::{Channel, ChannelError, UrlForm};
 pub use control::{Config, LogLevel, Trace};
 pub use envelope::{

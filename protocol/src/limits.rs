@@ -28,6 +28,9 @@ pub const ENVELOPE_BYTES: usize = 200 * MIB;
 /// being scanned for ever.
 pub const HEADER_BYTES: usize = MIB;
 
+/// Most fields in one header. Ours: real ones have up to six.
+pub const HEADER_FIELDS: usize = 1000;
+
 /// Most items in one envelope. Ours: Sentry bounds them by kind (30 attachments, 100 sessions); an
 /// index entry of ours is about a hundred bytes, so this bounds the index to half a megabyte.
 pub const ENVELOPE_ITEMS: usize = 4096;
@@ -38,6 +41,10 @@ pub const ITEM_TYPE_BYTES: usize = 128;
 /// Deepest nesting of arrays and objects in any JSON that is looked into. It is what `serde_json`
 /// takes, and so what Sentry does: what passes here can be decoded there.
 pub const JSON_DEPTH: usize = 127;
+
+/// Most members of one JSON object that is looked into. Ours: real ones have dozens; the index of an
+/// object takes 16 bytes a member, so this bounds it to a megabyte and a half.
+pub const JSON_MEMBERS: usize = 100_000;
 
 /// Largest event or transaction. Sentry: 1 MiB.
 pub const EVENT_BYTES: usize = MIB;

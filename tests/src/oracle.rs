@@ -2,5 +2,6 @@
 
 pub mod envelope;
 pub mod frame;
+pub mod plain;
 pub mod scope;
 pub mod splice;

@@ -1,9 +1,9 @@
 //! Every file of the corpus has the outcome that its manifest says.
 
-use guardhouse_protocol::json::Object;
 use guardhouse_protocol::{Envelope, Verdict};
 use guardhouse_tests::corpus::{self, Outcome};
 use guardhouse_tests::oracle;
+use serde_json::Value;
 
 #[test]
 fn every_real_envelope_is_read_and_written_back_byte_for_byte() {
@@ -20,6 +20,7 @@ fn every_real_envelope_is_read_and_written_back_byte_for_byte() {
             .map(|item| item.item_type_name())
             .collect();
         assert_eq!(types, real.items, "{}", real.file);
+        assert_eq!(envelope.items().len(), real.item_headers.len());
         for (item, expected) in envelope.items().iter().zip(&real.item_headers) {
             assert_eq!(item.length().map(|n| n as u64), expected["length"].as_u64());
             assert_eq!(item.item_count(), expected["item_count"].as_u64());
@@ -34,6 +35,37 @@ fn every_real_envelope_is_read_and_written_back_byte_for_byte() {
             );
         }
     }
+}
+
+#[test]
+fn the_views_of_a_header_show_what_it_says() {
+    let (mut ids, mut dsns, mut times, mut traces) = (0, 0, 0, 0);
+    for real in corpus::real() {
+        let line = real.bytes.split(|byte| *byte == b'\n').next().unwrap();
+        let said: Value = serde_json::from_slice(line).unwrap();
+        let envelope = Envelope::parse(real.bytes.clone()).unwrap();
+        let header = envelope.header();
+
+        let id = header.event_id().map(|id| id.to_string());
+        assert_eq!(id, said["event_id"].as_str().map(|id| id.replace('-', "")));
+        assert_eq!(header.dsn().as_deref(), said["dsn"].as_str());
+        // To the second, since SDKs write fractions of all lengths.
+        let seconds = |time: &str| time[..19].to_owned();
+        let sent_at = header.sent_at().map(|time| seconds(&time.to_string()));
+        assert_eq!(sent_at, said["sent_at"].as_str().map(seconds));
+        let trace_id = header
+            .trace()
+            .and_then(|trace| trace.get("trace_id")?.as_str());
+        assert_eq!(trace_id.as_deref(), said["trace"]["trace_id"].as_str());
+        ids += usize::from(header.event_id().is_some());
+        dsns += usize::from(header.dsn().is_some());
+        times += usize::from(header.sent_at().is_some());
+        traces += usize::from(header.trace().is_some());
+    }
+    assert!(
+        ids > 50 && dsns > 10 && times > 50 && traces > 50,
+        "{ids} {dsns} {times} {traces}"
+    );
 }
 
 #[test]
@@ -62,29 +94,30 @@ fn every_edge_case_has_the_outcome_that_its_manifest_says() {
         let (outcome, types) = match Envelope::salvage(case.bytes.clone()) {
             Err(_) => (Outcome::Reject, Vec::new()),
             Ok((envelope, fault)) => {
-                let types = envelope
-                    .items()
-                    .iter()
-                    .map(|item| item.item_type_name().into_owned())
-                    .collect();
                 let outcome = match fault {
                     Some(_) => Outcome::Reject,
                     None if envelope.assess().into_iter().all(Verdict::is_sound) => Outcome::Accept,
                     None => Outcome::Partial,
                 };
-                if fault_free(&case.bytes) {
+                if fault.is_none() {
                     assert_eq!(envelope.to_bytes(), case.bytes, "{}", case.file);
                 }
-                (outcome, types)
+                let items = envelope.items().iter();
+                (
+                    outcome,
+                    items
+                        .map(|item| item.item_type_name().into_owned())
+                        .collect(),
+                )
             }
         };
         let items = types.len();
-        if (outcome, items) != (expected.outcome, expected.items)
-            || !types
-                .iter()
-                .zip(&expected.types)
-                .all(|(found, expected)| found == expected)
-        {
+        // The manifest names the one type that all of very many items have once.
+        let has_types = match &expected.types[..] {
+            [only] => types.iter().all(|found| found == only),
+            all => types == all,
+        };
+        if (outcome, items) != (expected.outcome, expected.items) || !has_types {
             wrong.push(format!(
                 "{}: {outcome:?} with {items} items {:?}, not {:?} with {} items: {}",
                 case.file,
@@ -104,25 +137,23 @@ fn every_edge_case_has_the_outcome_that_its_manifest_says() {
     );
 }
 
-fn fault_free(bytes: &bytes::Bytes) -> bool {
-    Envelope::parse(bytes.clone()).is_ok()
-}
-
 #[test]
-fn what_crossed_the_bridge_is_read() {
-    let mut envelopes = 0;
-    for message in corpus::bridge() {
-        if message.file.ends_with(".bin") {
-            envelopes += 1;
-            let envelope = Envelope::parse(message.bytes.clone())
-                .unwrap_or_else(|error| panic!("{}: {error}", message.file));
-            assert_eq!(envelope.to_bytes(), message.bytes, "{}", message.file);
-        } else if !message.bytes.is_empty() {
-            Object::parse(&message.bytes)
-                .unwrap_or_else(|error| panic!("{}: {error}", message.file));
-        }
+fn envelopes_that_crossed_the_bridge_are_written_back_byte_for_byte() {
+    let envelopes: Vec<_> = corpus::bridge()
+        .into_iter()
+        .filter(|message| message.file.ends_with(".bin"))
+        .collect();
+    assert!(envelopes.len() > 10, "the corpus is there");
+    for message in envelopes {
+        let envelope = Envelope::parse(message.bytes.clone())
+            .unwrap_or_else(|error| panic!("{}: {error}", message.file));
+        assert_eq!(envelope.to_bytes(), message.bytes, "{}", message.file);
+        assert!(
+            envelope.assess().into_iter().all(Verdict::is_sound),
+            "{}",
+            message.file
+        );
     }
-    assert!(envelopes > 10, "the corpus is there");
 }
 
 #[test]

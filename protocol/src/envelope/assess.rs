@@ -5,21 +5,23 @@
 //! gets a [`Verdict`].
 
 use super::{Envelope, Item, ItemType};
-use crate::json::JsonError;
+use crate::json::{JsonError, Kind, Value};
 
 /// What can be done with an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The payload is what the type says: it may be read, edited and decoded.
+    /// The payload is what the type says: it may be read and edited. Whether readers with types of
+    /// their own can decode it as well, [`Object::is_decodable`](crate::json::Object::is_decodable)
+    /// says.
     Sound,
-    /// It may be passed on as it is, or edited as text, but must not be decoded into types.
+    /// It may be passed on as it is, or edited as text, but its meaning is not known.
     Opaque(Concern),
     /// Sentry would refuse it.
     Unfit(Concern),
 }
 
 impl Verdict {
-    /// Whether the item may be decoded.
+    /// Whether it is.
     pub const fn is_sound(self) -> bool {
         matches!(self, Self::Sound)
     }
@@ -35,6 +37,8 @@ pub enum Concern {
     OverflowingNumber,
     /// The payload should be a JSON object and is not.
     NotAnObject(JsonError),
+    /// The header says a field twice, or one that Sentry knows is of another kind.
+    Header,
     /// The payload is larger than Sentry takes.
     TooLarge {
         /// The largest that it takes.
@@ -69,12 +73,18 @@ struct Taken {
 
 fn assess(item: &Item, taken: &mut Taken) -> Verdict {
     let item_type = item.item_type();
+    if !has_sound_header(item) {
+        return Verdict::Unfit(Concern::Header);
+    }
     let max_bytes = item_type.max_bytes();
     if item.payload().len() > max_bytes {
         return Verdict::Unfit(Concern::TooLarge { max_bytes });
     }
     if item_type == ItemType::Other {
         return Verdict::Opaque(Concern::UnknownType);
+    }
+    if item_type.creates_event() && std::mem::replace(&mut taken.event, true) {
+        return Verdict::Unfit(Concern::Duplicate);
     }
     if !item_type.is_json() {
         return Verdict::Sound;
@@ -83,16 +93,11 @@ fn assess(item: &Item, taken: &mut Taken) -> Verdict {
         Ok(object) => object,
         Err(error) => return Verdict::Unfit(Concern::NotAnObject(error)),
     };
-    if matches!(item_type, ItemType::Event | ItemType::Transaction)
-        && std::mem::replace(&mut taken.event, true)
-    {
-        return Verdict::Unfit(Concern::Duplicate);
-    }
-    if let Some(count) = item.item_count().filter(|_| item_type.is_container()) {
+    if item.is_container() {
         let found = object
             .get("items")
             .and_then(|items| Some(items.elements()?.count() as u64));
-        if found != Some(count) {
+        if found.is_none() || found != item.item_count() {
             return Verdict::Unfit(Concern::CountMismatch);
         }
         if taken.containers.contains(&item_type) {
@@ -104,6 +109,28 @@ fn assess(item: &Item, taken: &mut Taken) -> Verdict {
         return Verdict::Opaque(Concern::OverflowingNumber);
     }
     Verdict::Sound
+}
+
+/// Sentry reads these fields with their kinds, and refuses the envelope if they have another.
+fn has_sound_header(item: &Item) -> bool {
+    let header = item.header();
+    let mut names: Vec<_> = header.members().map(|member| member.key()).collect();
+    names.sort_unstable();
+    let is_unique = names.windows(2).all(|pair| pair[0] != pair[1]);
+    let is = |field: &str, is_right: fn(Value<'_>) -> bool| {
+        header
+            .get(field)
+            .is_none_or(|value| value.is_null() || is_right(value))
+    };
+    is_unique
+        && ["filename", "attachment_type", "content_type", "platform"]
+            .into_iter()
+            .all(|field| is(field, |value| value.kind() == Kind::String))
+        && is("item_count", |value| {
+            value
+                .as_u64()
+                .is_some_and(|count| u32::try_from(count).is_ok())
+        })
 }
 
 #[cfg(test)]
@@ -165,6 +192,17 @@ mod tests {
                 duplicate
             ]
         );
+        let feedback = ("\"feedback\"", "{}");
+        assert_eq!(
+            verdicts(&[feedback, ("\"event\"", "{}")]),
+            [Verdict::Sound, duplicate]
+        );
+        // A native crash is an event with its dump.
+        let dump = (
+            "\"attachment\",\"attachment_type\":\"event.minidump\"",
+            "MDMP",
+        );
+        assert_eq!(verdicts(&[("\"event\"", "{}"), dump]), [Verdict::Sound; 2]);
         // Spans on their own are no container, and there may be many.
         assert_eq!(
             verdicts(&[("\"span\"", "{}"), ("\"span\"", "{}")]),
@@ -174,5 +212,28 @@ mod tests {
         for payload in ["{\"items\":[]}", "{\"items\":1}", "{}"] {
             assert_eq!(verdicts(&[(log.0, payload)]), [mismatch]);
         }
+        let uncounted = "\"log\",\"content_type\":\"application/vnd.sentry.items.log+json\"";
+        assert_eq!(verdicts(&[(uncounted, log.1)]), [mismatch]);
+    }
+
+    #[test]
+    fn a_header_that_sentry_cannot_read_makes_an_item_unfit() {
+        for header in [
+            "\"attachment\",\"filename\":1",
+            "\"attachment\",\"x\":1,\"\\u0078\":1",
+            "\"log\",\"item_count\":-1",
+            "\"log\",\"item_count\":4294967296",
+            "\"x_new\",\"content_type\":[]",
+        ] {
+            assert_eq!(
+                verdicts(&[(header, "{}")]),
+                [Verdict::Unfit(Concern::Header)],
+                "{header}"
+            );
+        }
+        assert_eq!(
+            verdicts(&[("\"attachment\",\"filename\":null", "")]),
+            [Verdict::Sound]
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::json::{JsonError, SpliceError};
-use crate::limits::{ENVELOPE_BYTES, ENVELOPE_ITEMS, HEADER_BYTES, ITEM_TYPE_BYTES};
+use crate::limits::{ENVELOPE_BYTES, ENVELOPE_ITEMS, HEADER_BYTES, HEADER_FIELDS, ITEM_TYPE_BYTES};
 
 /// Why bytes are not an envelope. The fault is with whoever wrote them, or with the disk that kept
 /// them.
@@ -24,6 +24,8 @@ pub enum EnvelopeFault {
     NoHeader,
     /// A header line is longer than anybody needs.
     HeaderTooLong,
+    /// A header has more fields than anybody needs.
+    TooManyFields,
     /// A header is not a JSON object on a line of its own.
     Header(JsonError),
     /// There is white space between a header and its line's end, where some readers see it and some
@@ -76,58 +78,58 @@ impl EnvelopeError {
     }
 }
 
-impl fmt::Display for EnvelopeError {
+impl fmt::Display for EnvelopeFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.fault {
-            EnvelopeFault::TooLarge => {
-                write!(f, "the envelope is larger than {ENVELOPE_BYTES} bytes")
-            }
-            EnvelopeFault::NoHeader => f.write_str("the envelope has no header"),
-            EnvelopeFault::HeaderTooLong => {
+        match self {
+            Self::TooLarge => write!(f, "the envelope is larger than {ENVELOPE_BYTES} bytes"),
+            Self::NoHeader => f.write_str("the envelope has no header"),
+            Self::HeaderTooLong => {
                 write!(
                     f,
                     "a header of the envelope is longer than {HEADER_BYTES} bytes"
                 )
             }
-            EnvelopeFault::Header(error) => {
+            Self::TooManyFields => {
                 write!(
                     f,
-                    "a header of the envelope cannot be read: {error} of the header"
+                    "a header of the envelope has more than {HEADER_FIELDS} fields"
                 )
             }
-            EnvelopeFault::HeaderSpace => {
+            Self::Header(error) => {
+                write!(f, "a header of the envelope cannot be read ({error} of it)")
+            }
+            Self::HeaderSpace => {
                 f.write_str("a header of the envelope has white space around it on its line")
             }
-            EnvelopeFault::EventId => f.write_str("the envelope's `event_id` is not a UUID"),
-            EnvelopeFault::SentAt => {
-                f.write_str("the envelope's `sent_at` is not an RFC 3339 time")
-            }
-            EnvelopeFault::Type => f.write_str("an item's header has no `type` that is a string"),
-            EnvelopeFault::TypeTooLong => {
+            Self::EventId => f.write_str("the envelope's `event_id` is not a UUID"),
+            Self::SentAt => f.write_str("the envelope's `sent_at` is not an RFC 3339 time"),
+            Self::Type => f.write_str("an item's header has no `type` that is a string"),
+            Self::TypeTooLong => {
                 write!(f, "an item's `type` is longer than {ITEM_TYPE_BYTES} bytes")
             }
-            EnvelopeFault::Length => f.write_str("an item's `length` is not a whole number"),
-            EnvelopeFault::Ambiguous => {
-                f.write_str("an item's header says its `type` or `length` twice")
-            }
-            EnvelopeFault::Truncated => {
-                f.write_str("an item's `length` goes past the end of the envelope")
-            }
-            EnvelopeFault::MissingNewline => {
+            Self::Length => f.write_str("an item's `length` is not a whole number"),
+            Self::Ambiguous => f.write_str("an item's header says its `type` or `length` twice"),
+            Self::Truncated => f.write_str("an item's `length` goes past the end of the envelope"),
+            Self::MissingNewline => {
                 f.write_str("an item's payload goes on where its `length` says that it ends")
             }
-            EnvelopeFault::TooManyItems => {
-                write!(f, "the envelope has more than {ENVELOPE_ITEMS} items")
-            }
-            EnvelopeFault::TrailingNewlines => {
+            Self::TooManyItems => write!(f, "the envelope has more than {ENVELOPE_ITEMS} items"),
+            Self::TrailingNewlines => {
                 f.write_str("the envelope has blank lines behind its last item")
             }
-        }?;
-        write!(
-            f,
-            ", at byte {} after {} good items",
-            self.offset, self.items
-        )
+        }
+    }
+}
+
+impl fmt::Display for EnvelopeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            fault,
+            offset,
+            items,
+        } = self;
+        let s = if *items == 1 { "" } else { "s" };
+        write!(f, "{fault}, at byte {offset} after {items} good item{s}")
     }
 }
 
@@ -151,8 +153,13 @@ pub enum EditError {
     Splice(SpliceError),
     /// `type` and `length` frame the item; a caller changes the payload, or makes a new item.
     Reserved,
-    /// The caller's value would make the header one that cannot be read again.
-    Header(EnvelopeFault),
+    /// The caller's change would make an envelope that cannot be read again.
+    Unreadable(EnvelopeFault),
+    /// The payload would be larger than Sentry takes.
+    TooLarge {
+        /// The largest that it takes.
+        max_bytes: usize,
+    },
 }
 
 impl fmt::Display for EditError {
@@ -163,11 +170,13 @@ impl fmt::Display for EditError {
             Self::Reserved => f.write_str(
                 "`type` and `length` cannot be set by hand: set the payload, or make a new item",
             ),
-            Self::Header(fault) => {
+            Self::Unreadable(fault) => {
+                write!(f, "the result could not be read again: {fault}")
+            }
+            Self::TooLarge { max_bytes } => {
                 write!(
                     f,
-                    "the header cannot be changed: {}",
-                    EnvelopeError::new(*fault, 0, 0)
+                    "the payload would be larger than the {max_bytes} bytes that Sentry takes"
                 )
             }
         }
@@ -179,7 +188,7 @@ impl std::error::Error for EditError {
         match self {
             Self::Payload(error) => Some(error),
             Self::Splice(error) => Some(error),
-            Self::Reserved | Self::Header(_) => None,
+            Self::Reserved | Self::Unreadable(_) | Self::TooLarge { .. } => None,
         }
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::error::{EditError, EnvelopeFault};
 use crate::json::{Fragment, Object, Splice, SpliceError, Value};
-use crate::limits::HEADER_BYTES;
+use crate::limits::{HEADER_BYTES, HEADER_FIELDS};
 use crate::{EventId, Timestamp};
 
 /// The header of an envelope. Fields that nobody asks for are kept as they are written.
@@ -68,44 +68,41 @@ impl Header {
         self.line.object().get(field)
     }
 
-    /// Sets a field, in place if it is there already. The id and the time have to be right.
+    /// All fields.
+    pub fn as_object(&self) -> Object<'_> {
+        self.line.object()
+    }
+
+    /// Sets a field, in place if it is there already; if it stands twice, only once from then on.
+    /// The id and the time have to be right.
     pub fn set<'v>(
         &mut self,
         field: &str,
         value: impl Into<Fragment<'v>>,
     ) -> Result<(), EditError> {
         let value = value.into();
-        let mut splice = Splice::new(self.line.object());
-        splice.set(&[field], value)?;
-        let edited = splice.finish();
-        self.replace(edited)
+        self.edit(|header| header.set(&[field], value))
     }
 
     /// Removes a field. Says whether it was there.
     pub fn remove(&mut self, field: &str) -> Result<bool, EditError> {
-        let mut splice = Splice::new(self.line.object());
-        let was_there = splice.remove(&[field])?;
-        let edited = splice.finish();
-        self.replace(edited)?;
+        let was_there = self.get(field).is_some();
+        self.edit(|header| header.remove(&[field]).map(drop))?;
         Ok(was_there)
     }
 
     /// Changes several fields, or what is inside of some, such as `trace`. The id and the time have
     /// to be right afterwards.
-    pub fn edit(
+    ///
+    /// Of fields that stand twice, only the last stays: Sentry refuses a header that has them, and
+    /// another reader might take the one that was not changed.
+    pub fn edit<'v>(
         &mut self,
-        change: impl for<'s> FnOnce(&mut Splice<'s>) -> Result<(), SpliceError>,
+        change: impl for<'t> FnOnce(&mut Splice<'t, 'v>) -> Result<(), SpliceError>,
     ) -> Result<(), EditError> {
-        let mut splice = Splice::new(self.line.object());
-        change(&mut splice)?;
-        let edited = splice.finish();
-        self.replace(edited)
-    }
-
-    fn replace(&mut self, edited: String) -> Result<(), EditError> {
-        let line = Line::one_line(edited);
+        let edited = self.line.edited(change)?;
         // It is checked as if it came from outside: that is one rule, and it covers every edit.
-        *self = Self::parse(line).map_err(EditError::Header)?;
+        *self = Self::parse(edited).map_err(EditError::Unreadable)?;
         Ok(())
     }
 
@@ -162,19 +159,33 @@ impl Line {
         if object.as_value().text().len() < line.len() {
             return Err(EnvelopeFault::HeaderSpace);
         }
+        if object.len() > HEADER_FIELDS {
+            return Err(EnvelopeFault::TooManyFields);
+        }
         Ok(object)
     }
 
-    /// JSON as one line. A newline in it can only be white space, since in a string it is escaped.
-    pub(super) fn one_line(mut json: String) -> Bytes {
-        if json.contains('\n') {
-            json = json.replace('\n', " ");
-        }
-        Bytes::from(json)
+    /// The members.
+    pub(super) fn object(&self) -> Object<'_> {
+        let object = Object::parse(&self.0);
+        debug_assert!(object.is_ok(), "the line was checked when it came in");
+        object.unwrap_or(Object::EMPTY)
     }
 
-    /// The members. The line was checked when it came in, so they are always found.
-    pub(super) fn object(&self) -> Object<'_> {
-        Object::parse(&self.0).unwrap_or(Object::EMPTY)
+    /// The line with changes, and without the former ones of fields that stand twice.
+    pub(super) fn edited<'v>(
+        &self,
+        change: impl for<'t> FnOnce(&mut Splice<'t, 'v>) -> Result<(), SpliceError>,
+    ) -> Result<Bytes, EditError> {
+        let mut splice = Splice::new(self.object());
+        change(&mut splice)?;
+        splice.drop_duplicates();
+        let mut edited = splice.finish();
+        // A newline in JSON can only be white space, since in a string it is escaped; and a header
+        // is one line.
+        if edited.contains('\n') {
+            edited = edited.replace('\n', " ");
+        }
+        Ok(Bytes::from(edited))
     }
 }

@@ -7,7 +7,9 @@ use bytes::Bytes;
 
 use super::error::{EditError, EnvelopeFault};
 use super::header::Line;
-use crate::json::{Fragment, JsonError, Object, ObjectWriter, Splice, SpliceError, Value};
+use crate::json::{
+    Fragment, JsonError, JsonFault, Object, ObjectWriter, Splice, SpliceError, Value,
+};
 use crate::limits::{
     ATTACHMENT_BYTES, CHECK_IN_BYTES, CLIENT_REPORT_BYTES, EVENT_BYTES, ITEM_TYPE_BYTES,
     PROFILE_BYTES, REPLAY_BYTES, TELEMETRY_ITEM_BYTES,
@@ -29,21 +31,12 @@ use crate::limits::{
 #[derive(Clone)]
 pub struct Item {
     /// Blank lines before the header.
-    blank_lines: usize,
+    blank_lines: Bytes,
     header: Line,
     item_type: ItemType,
     /// What the header says; `payload` has the same length.
     length: Option<usize>,
     payload: Bytes,
-}
-
-/// An item header's line, so that the envelope can write it.
-pub(super) struct HeaderLine<'a>(&'a Line);
-
-impl<'a> HeaderLine<'a> {
-    pub(super) fn line(&self) -> &'a [u8] {
-        &self.0.0
-    }
 }
 
 impl Item {
@@ -53,15 +46,15 @@ impl Item {
         let mut header = ObjectWriter::new();
         header
             .member("type", item_type)
-            .member("length", payload.len() as u64);
-        let line = Line::one_line(header.finish().text().to_owned());
-        let mut item = Self::parse_header(line, 0).map_err(EditError::Header)?;
-        item.payload = payload;
-        Ok(item)
+            .member("length", payload.len());
+        let line = Bytes::from(header.finish().text().to_owned());
+        let item = Self::parse_header(line, Bytes::new()).map_err(EditError::Unreadable)?;
+        item.check_size(&payload)?;
+        Ok(item.with_payload(payload))
     }
 
     /// Checks a header line. The payload is still to come.
-    pub(super) fn parse_header(line: Bytes, blank_lines: usize) -> Result<Self, EnvelopeFault> {
+    pub(super) fn parse_header(line: Bytes, blank_lines: Bytes) -> Result<Self, EnvelopeFault> {
         let object = Line::check(&line)?;
         let mut item_type = None;
         let mut length = None;
@@ -141,9 +134,33 @@ impl Item {
         self.get("item_count")?.as_u64()
     }
 
+    /// Whether Sentry makes an event of it: it is one, or an attachment that is a crash report.
+    pub fn creates_event(&self) -> bool {
+        match self.item_type {
+            ItemType::Attachment => self
+                .attachment_type()
+                .is_some_and(|name| crate::creates_event(&name)),
+            item_type => item_type.creates_event(),
+        }
+    }
+
+    /// Whether the payload holds many of its kind as `items`.
+    pub fn is_container(&self) -> bool {
+        self.item_type.is_containable()
+            && (self.get("item_count").is_some()
+                || self
+                    .content_type()
+                    .is_some_and(|name| name.starts_with(CONTAINER)))
+    }
+
     /// Any field of the header. Of a field that stands twice, the last counts.
     pub fn get(&self, field: &str) -> Option<Value<'_>> {
         self.header.object().get(field)
+    }
+
+    /// All fields of the header.
+    pub fn header(&self) -> Object<'_> {
+        self.header.object()
     }
 
     /// Sets a field of the header, in place if it is there already. `type` and `length` frame the
@@ -153,22 +170,35 @@ impl Item {
         field: &str,
         value: impl Into<Fragment<'v>>,
     ) -> Result<(), EditError> {
-        refuse_reserved(field)?;
         let value = value.into();
-        let mut splice = Splice::new(self.header.object());
-        splice.set(&[field], value)?;
-        let edited = splice.finish();
-        self.replace_header(edited)
+        self.edit_header(|header| header.set(&[field], value))
     }
 
     /// Removes a field of the header. Says whether it was there.
     pub fn remove_header(&mut self, field: &str) -> Result<bool, EditError> {
-        refuse_reserved(field)?;
-        let mut splice = Splice::new(self.header.object());
-        let was_there = splice.remove(&[field])?;
-        let edited = splice.finish();
-        self.replace_header(edited)?;
+        let was_there = self.get(field).is_some();
+        self.edit_header(|header| header.remove(&[field]).map(drop))?;
         Ok(was_there)
+    }
+
+    /// Changes several fields of the header. `type` and `length` have to be what they were. Of fields
+    /// that stand twice, only the last stays, as in [`Header::edit`](super::Header::edit).
+    pub fn edit_header<'v>(
+        &mut self,
+        change: impl for<'t> FnOnce(&mut Splice<'t, 'v>) -> Result<(), SpliceError>,
+    ) -> Result<(), EditError> {
+        let edited = self.header.edited(change)?;
+        let edited = match Self::parse_header(edited, self.blank_lines.clone()) {
+            Ok(edited) => edited,
+            Err(EnvelopeFault::Type | EnvelopeFault::Length) => return Err(EditError::Reserved),
+            Err(fault) => return Err(EditError::Unreadable(fault)),
+        };
+        let frames = |item: &Self| (item.item_type_name().into_owned(), item.length);
+        if frames(&edited) != frames(self) {
+            return Err(EditError::Reserved);
+        }
+        *self = edited.with_payload(std::mem::take(&mut self.payload));
+        Ok(())
     }
 
     /// The payload.
@@ -180,32 +210,40 @@ impl Item {
     /// only if the payload needs it, which is if it holds a newline.
     pub fn set_payload(&mut self, payload: impl Into<Bytes>) -> Result<(), EditError> {
         let payload = payload.into();
+        self.check_size(&payload)?;
         let needs_length = match self.length {
             Some(length) => length != payload.len(),
             None => memchr::memchr(b'\n', &payload).is_some(),
         };
         if needs_length {
-            let mut splice = Splice::new(self.header.object());
-            splice.set(&["length"], payload.len() as u64)?;
-            let edited = splice.finish();
-            self.replace_header(edited)?;
+            let length = payload.len();
+            let line = self
+                .header
+                .edited(|header| header.set(&["length"], length))?;
+            *self = Self::parse_header(line, self.blank_lines.clone())
+                .map_err(EditError::Unreadable)?;
         }
         self.payload = payload;
         Ok(())
     }
 
-    /// The payload as a JSON object, if it is one.
+    /// The payload as a JSON object, if it is one and no larger than Sentry takes.
     pub fn json(&self) -> Result<Object<'_>, JsonError> {
+        let max_bytes = self.item_type.max_bytes();
+        if self.payload.len() > max_bytes {
+            return Err(JsonError::new(JsonFault::TooLong, max_bytes));
+        }
         Object::parse(&self.payload)
     }
 
     /// Changes the payload, which has to be a JSON object.
     ///
-    /// What is put in has to be owned, or made on the spot. To put in what is borrowed, splice
-    /// [`json`](Self::json) and hand the result to [`set_payload`](Self::set_payload).
-    pub fn edit(
+    /// A change that cannot be made because the payload is of another shape, such as `tags` that are
+    /// an array, is an error of that change alone: hand it on to make none of them, or look at it
+    /// and go on with the others.
+    pub fn edit<'v>(
         &mut self,
-        change: impl for<'s> FnOnce(&mut Splice<'s>) -> Result<(), SpliceError>,
+        change: impl for<'t> FnOnce(&mut Splice<'t, 'v>) -> Result<(), SpliceError>,
     ) -> Result<(), EditError> {
         let mut splice = Splice::new(self.json().map_err(EditError::Payload)?);
         change(&mut splice)?;
@@ -216,29 +254,25 @@ impl Item {
         self.set_payload(edited)
     }
 
-    pub(super) fn blank_lines(&self) -> usize {
-        self.blank_lines
+    pub(super) fn blank_lines(&self) -> &[u8] {
+        &self.blank_lines
     }
 
-    pub(super) fn header(&self) -> HeaderLine<'_> {
-        HeaderLine(&self.header)
+    pub(super) fn header_line(&self) -> &[u8] {
+        &self.header.0
     }
 
-    fn replace_header(&mut self, edited: String) -> Result<(), EditError> {
-        let line = Line::one_line(edited);
-        // It is checked as if it came from outside: that is one rule, and it covers every edit.
-        let checked = Self::parse_header(line, self.blank_lines).map_err(EditError::Header)?;
-        *self = checked.with_payload(std::mem::take(&mut self.payload));
+    fn check_size(&self, payload: &[u8]) -> Result<(), EditError> {
+        let max_bytes = self.item_type.max_bytes();
+        if payload.len() > max_bytes {
+            return Err(EditError::TooLarge { max_bytes });
+        }
         Ok(())
     }
 }
 
-fn refuse_reserved(field: &str) -> Result<(), EditError> {
-    match field {
-        "type" | "length" => Err(EditError::Reserved),
-        _ => Ok(()),
-    }
-}
+/// How the media types of containers begin.
+const CONTAINER: &str = "application/vnd.sentry.items.";
 
 /// `null` is the same as no length.
 fn read_length(value: Value<'_>) -> Result<Option<usize>, EnvelopeFault> {
@@ -334,8 +368,18 @@ item_types! {
     Statsd = "statsd",
     /// A report of a browser about a violated policy.
     RawSecurity = "raw_security",
+    /// The same for policies of other kinds.
+    Security = "security",
+    /// A browser's report about the network.
+    Nel = "nel",
     /// Fields of a form that came with a minidump.
     FormData = "form_data",
+    /// A crash report of the Unreal engine.
+    UnrealReport = "unreal_report",
+    /// Metrics that a server has aggregated.
+    MetricBuckets = "metric_buckets",
+    /// Data in another format, such as OpenTelemetry's.
+    Integration = "integration",
 }
 
 impl ItemType {
@@ -361,28 +405,57 @@ impl ItemType {
             | Self::ReplayVideo
             | Self::Statsd
             | Self::RawSecurity
+            | Self::Security
+            | Self::Nel
             | Self::FormData
+            | Self::UnrealReport
+            | Self::MetricBuckets
+            | Self::Integration
             | Self::Other => false,
         }
     }
 
-    /// Whether the payload holds many of its kind as `items`, counted by the header's `item_count`.
-    pub const fn is_container(self) -> bool {
+    /// Whether Sentry makes an event of it, whatever it holds. [`Item::creates_event`] knows about
+    /// attachments as well.
+    pub const fn creates_event(self) -> bool {
+        matches!(
+            self,
+            Self::Event
+                | Self::Transaction
+                | Self::Feedback
+                | Self::RawSecurity
+                | Self::Security
+                | Self::UnrealReport
+        )
+    }
+
+    /// Whether there are containers of many of the kind.
+    pub const fn is_containable(self) -> bool {
         matches!(self, Self::Span | Self::Log | Self::TraceMetric)
     }
 
     /// Largest payload that Sentry takes.
     pub const fn max_bytes(self) -> usize {
         match self {
-            Self::Event | Self::Transaction | Self::Feedback | Self::UserReport => EVENT_BYTES,
-            Self::Session | Self::Sessions => EVENT_BYTES,
-            Self::Span | Self::Log | Self::TraceMetric | Self::Statsd => TELEMETRY_ITEM_BYTES,
-            Self::RawSecurity | Self::FormData => EVENT_BYTES,
+            Self::Span | Self::Log | Self::TraceMetric => TELEMETRY_ITEM_BYTES,
             Self::ClientReport => CLIENT_REPORT_BYTES,
             Self::CheckIn => CHECK_IN_BYTES,
             Self::Profile | Self::ProfileChunk => PROFILE_BYTES,
             Self::ReplayEvent | Self::ReplayRecording | Self::ReplayVideo => REPLAY_BYTES,
-            Self::Attachment | Self::Other => ATTACHMENT_BYTES,
+            Self::Attachment | Self::UnrealReport | Self::Other => ATTACHMENT_BYTES,
+            Self::Event
+            | Self::Transaction
+            | Self::Session
+            | Self::Sessions
+            | Self::Feedback
+            | Self::UserReport
+            | Self::Statsd
+            | Self::RawSecurity
+            | Self::Security
+            | Self::Nel
+            | Self::FormData
+            | Self::MetricBuckets
+            | Self::Integration => EVENT_BYTES,
         }
     }
 }

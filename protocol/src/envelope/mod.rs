@@ -22,6 +22,8 @@ pub use item::{Item, ItemType};
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::limits::{ENVELOPE_BYTES, ENVELOPE_ITEMS};
+
 /// A Sentry envelope, parsed without copying and written back without loss.
 ///
 /// ```
@@ -45,11 +47,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 ///
 /// An envelope, a header line and the number of items are bounded as
 /// [`limits`](crate::limits) says; a length is compared with the bytes that are there before it is
-/// used. Nothing is allocated but the index of the items.
+/// used. What is kept is an index of the items; payloads stay where they are.
 #[derive(Clone, Debug)]
 pub struct Envelope {
     /// Blank lines before the header.
-    blank_lines: usize,
+    blank_lines: Bytes,
     header: Header,
     items: Vec<Item>,
     ending: Ending,
@@ -69,7 +71,7 @@ impl Envelope {
     /// An envelope without items.
     pub fn new(header: Header) -> Self {
         Self {
-            blank_lines: 0,
+            blank_lines: Bytes::new(),
             header,
             items: Vec::new(),
             ending: Ending::Newline,
@@ -87,8 +89,9 @@ impl Envelope {
     /// Parses as much of an envelope as is good: the items before the first fault, and the fault.
     /// Without a good header there is nothing to salvage.
     ///
-    /// This is for what lay on a disk through a power cut. What a renderer sends is good as a whole
-    /// or not at all.
+    /// This is for what was cut off, as a disk may do in a power cut. It sees a cut in a header and in
+    /// a payload with a length; a payload without one goes up to the end, so what is to be salvaged
+    /// has to be written with lengths. What a renderer sends is good as a whole or not at all.
     pub fn salvage(
         bytes: impl Into<Bytes>,
     ) -> Result<(Self, Option<EnvelopeError>), EnvelopeError> {
@@ -115,12 +118,31 @@ impl Envelope {
         &mut self.items
     }
 
-    /// Puts an item behind the others.
-    pub fn push(&mut self, item: Item) {
-        if self.ending == Ending::BareItemHeader {
-            self.ending = Ending::Bare;
+    /// The header and the items, to be put together in another way.
+    pub fn into_parts(self) -> (Header, Vec<Item>) {
+        (self.header, self.items)
+    }
+
+    /// Puts an item behind the others. An envelope that has as many items, or bytes, as can be read
+    /// again takes no more.
+    pub fn push(&mut self, item: Item) -> Result<(), EditError> {
+        self.insert(self.items.len(), item)
+    }
+
+    /// Puts an item before the one at `index`, or behind all if there is none. Otherwise as
+    /// [`push`](Self::push).
+    pub fn insert(&mut self, index: usize, item: Item) -> Result<(), EditError> {
+        if self.items.len() >= ENVELOPE_ITEMS {
+            return Err(EditError::Unreadable(EnvelopeFault::TooManyItems));
         }
-        self.items.push(item);
+        // The two newlines of the item, and two that may be missing at the end so far.
+        let more = item.header_line().len() + item.payload().len() + item.blank_lines().len() + 4;
+        if self.encoded_len() + more > ENVELOPE_BYTES {
+            return Err(EditError::Unreadable(EnvelopeFault::TooLarge));
+        }
+        self.end_with_payload();
+        self.items.insert(index.min(self.items.len()), item);
+        Ok(())
     }
 
     /// Keeps the items for which `keep` says so, and hands back the others.
@@ -129,13 +151,25 @@ impl Envelope {
             .into_iter()
             .partition(|item| keep(item));
         self.items = kept;
-        if self.ending == Ending::BareItemHeader {
-            self.ending = Ending::Bare;
-        }
+        self.end_with_payload();
         removed
     }
 
-    /// How many bytes the envelope is when written.
+    /// Whether the last line ends with a newline. An item without a length that was cut has none; of
+    /// one that was not, it says nothing.
+    pub fn ends_with_newline(&self) -> bool {
+        self.ending == Ending::Newline
+    }
+
+    /// From now on the last item is another one, perhaps, and has a payload.
+    fn end_with_payload(&mut self) {
+        if self.ending == Ending::BareItemHeader {
+            self.ending = Ending::Bare;
+        }
+    }
+
+    /// How many bytes the envelope is when written. Edits can make it larger than
+    /// [`ENVELOPE_BYTES`], which Sentry would refuse and [`parse`](Self::parse) does.
     pub fn encoded_len(&self) -> usize {
         let mut length = 0;
         self.for_each_piece(|piece| length += piece.len());
@@ -157,33 +191,35 @@ impl Envelope {
     /// Hands out the pieces that the envelope is written from, in order. A writer that can gather
     /// needs no copy of a large attachment.
     pub fn for_each_piece<'e>(&'e self, mut piece: impl FnMut(&'e [u8])) {
-        let newlines = |count: usize, piece: &mut dyn FnMut(&'e [u8])| {
-            for _ in 0..count {
-                piece(b"\n");
+        let mut piece = |bytes: &'e [u8]| {
+            if !bytes.is_empty() {
+                piece(bytes);
             }
         };
-        newlines(self.blank_lines, &mut piece);
+        let newline = |is_there: bool| if is_there { &b"\n"[..] } else { b"" };
+        let ends_with_newline = newline(self.ending == Ending::Newline);
+
+        piece(&self.blank_lines);
         piece(self.header.line());
         let Some((last, before)) = self.items.split_last() else {
-            newlines(usize::from(self.ending == Ending::Newline), &mut piece);
-            return;
+            return piece(ends_with_newline);
         };
         piece(b"\n");
         for item in before {
-            newlines(item.blank_lines(), &mut piece);
-            piece(item.header().line());
+            piece(item.blank_lines());
+            piece(item.header_line());
             piece(b"\n");
             piece(item.payload());
             piece(b"\n");
         }
-        newlines(last.blank_lines(), &mut piece);
-        piece(last.header().line());
+        piece(last.blank_lines());
+        piece(last.header_line());
         if self.ending == Ending::BareItemHeader && last.payload().is_empty() {
             return;
         }
         piece(b"\n");
         piece(last.payload());
-        newlines(usize::from(self.ending == Ending::Newline), &mut piece);
+        piece(ends_with_newline);
     }
 }
 
@@ -245,7 +281,7 @@ mod tests {
         ] {
             let mut envelope = parse(text);
             let item = Item::new("y", Bytes::from_static(b"z")).unwrap();
-            envelope.push(item);
+            envelope.push(item).unwrap();
             assert_eq!(written(&envelope), expected);
             let removed = envelope.retain(|item| item.item_type_name() != "y");
             assert_eq!(removed.len(), 1);
@@ -296,13 +332,13 @@ mod tests {
 
     #[test]
     fn a_header_stays_one_line_and_what_frames_it_is_not_up_for_change() {
-        let mut envelope = parse("{}\n{\"type\":\"x\"}\nabc\n");
+        let mut envelope = parse("{}\n{\"type\":\"x\",\"length\":3}\nabc\n");
         let pretty = Json::parse(b"{\n\"a\":1}").unwrap();
         envelope.header_mut().set("trace", &pretty).unwrap();
         envelope.items_mut()[0].set_header("meta", &pretty).unwrap();
         assert_eq!(
             written(&envelope),
-            "{\"trace\":{ \"a\":1}}\n{\"type\":\"x\",\"meta\":{ \"a\":1}}\nabc\n"
+            "{\"trace\":{ \"a\":1}}\n{\"type\":\"x\",\"length\":3,\"meta\":{ \"a\":1}}\nabc\n"
         );
         for reserved in ["type", "length"] {
             assert!(envelope.items_mut()[0].set_header(reserved, 1_u64).is_err());
@@ -313,5 +349,71 @@ mod tests {
         let huge = "x".repeat(crate::limits::HEADER_BYTES);
         assert!(envelope.header_mut().set("huge", huge.as_str()).is_err());
         written(&envelope);
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_made() {
+        let items = "{}\n".to_owned() + &"{\"type\":\"x\"}\n\n".repeat(ENVELOPE_ITEMS);
+        let mut full = parse(&items);
+        let item = Item::new("x", Bytes::new()).unwrap();
+        let error = full.push(item.clone()).unwrap_err();
+        assert_eq!(error, EditError::Unreadable(EnvelopeFault::TooManyItems));
+        assert_eq!(full.to_bytes(), items);
+
+        let mut large = Envelope::new(Header::new());
+        let half = Item::new("attachment", vec![b'x'; ENVELOPE_BYTES / 2]).unwrap();
+        large.push(half.clone()).unwrap();
+        let error = large.push(half).unwrap_err();
+        assert_eq!(error, EditError::Unreadable(EnvelopeFault::TooLarge));
+        large.push(item).unwrap();
+
+        let event = Item::new("event", vec![b'x'; crate::limits::EVENT_BYTES + 1]);
+        assert!(matches!(event, Err(EditError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn items_are_put_where_they_are_wanted() {
+        let mut envelope = parse("{}\n{\"type\":\"x\"}");
+        envelope
+            .insert(0, Item::new("event", "{}").unwrap())
+            .unwrap();
+        envelope.insert(9, Item::new("y", "z").unwrap()).unwrap();
+        assert_eq!(
+            written(&envelope),
+            "{}\n{\"type\":\"event\",\"length\":2}\n{}\n{\"type\":\"x\"}\n\n\
+             {\"type\":\"y\",\"length\":1}\nz"
+        );
+        let (_, items) = envelope.into_parts();
+        assert_eq!(items.len(), 3);
+    }
+
+    #[test]
+    fn of_header_fields_that_stand_twice_a_change_leaves_one() {
+        let mut envelope = parse(
+            "{\"dsn\":\"https://evil@x/1\",\"\\u0064sn\":\"https://a@b/1\",\"x\":1,\"x\":2}\n\
+             {\"filename\":\"a\",\"type\":\"x\",\"filename\":\"b\"}\n\n",
+        );
+        envelope
+            .header_mut()
+            .set("dsn", "https://main@c/2")
+            .unwrap();
+        envelope.items_mut()[0]
+            .set_header("platform", "rust")
+            .unwrap();
+        assert_eq!(
+            written(&envelope),
+            "{\"\\u0064sn\":\"https://main@c/2\",\"x\":2}\n\
+             {\"type\":\"x\",\"filename\":\"b\",\"platform\":\"rust\"}\n\n"
+        );
+    }
+
+    #[test]
+    fn blank_lines_are_one_piece() {
+        let text = "\n".repeat(10_000) + "{}\n" + &"\n".repeat(10_000) + "{\"type\":\"x\"}\n\n";
+        let envelope = parse(&text);
+        let mut pieces = 0;
+        envelope.for_each_piece(|_| pieces += 1);
+        assert!(pieces < 10, "{pieces}");
+        assert_eq!(written(&envelope), text);
     }
 }

@@ -66,13 +66,14 @@ impl Reader {
         self.at == self.bytes.len()
     }
 
-    fn skip_blank_lines(&mut self) -> usize {
+    fn skip_blank_lines(&mut self) -> Bytes {
+        let start = self.at;
         let blank = self.bytes[self.at..]
             .iter()
             .take_while(|byte| **byte == b'\n')
             .count();
         self.at += blank;
-        blank
+        self.bytes.slice(start..self.at)
     }
 
     /// Takes a line that should be a header, and its newline if there is one.
@@ -95,7 +96,7 @@ impl Reader {
         let blank_lines = self.skip_blank_lines();
         let start = self.at;
         if self.is_at_end() {
-            return Err((EnvelopeFault::TrailingNewlines, start - blank_lines));
+            return Err((EnvelopeFault::TrailingNewlines, start - blank_lines.len()));
         }
         if items == ENVELOPE_ITEMS {
             return Err((EnvelopeFault::TooManyItems, start));
@@ -125,6 +126,7 @@ impl Reader {
 mod tests {
     use super::*;
     use crate::json::JsonFault;
+    use crate::limits::HEADER_FIELDS;
 
     fn fault(bytes: &[u8]) -> (EnvelopeFault, usize, usize) {
         let error = Envelope::parse(bytes.to_vec()).unwrap_err();
@@ -192,6 +194,13 @@ mod tests {
 
     #[test]
     fn bounds_are_checked() {
+        let fields = |count: usize| format!("{{{}}}", vec!["\"a\":0"; count].join(","));
+        assert!(Envelope::parse(fields(HEADER_FIELDS).into_bytes()).is_ok());
+        let too_many = fields(HEADER_FIELDS + 1);
+        assert_eq!(
+            fault(too_many.as_bytes()),
+            (EnvelopeFault::TooManyFields, 0, 0)
+        );
         let header = |length: usize| format!("{{\"a\":\"{}\"}}", "x".repeat(length - 8));
         for end in ["", "\n"] {
             let fits = header(HEADER_BYTES) + end;

@@ -41,7 +41,7 @@ pub use value::{Elements, Kind, Value};
 
 use std::fmt;
 
-use crate::limits::JSON_DEPTH;
+use crate::limits::{JSON_DEPTH, JSON_MEMBERS};
 
 /// Why a text is not JSON that can be looked into, and where. The fault is with whoever wrote it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,9 @@ pub enum JsonFault {
     Trailing,
     /// It is JSON, but not an object.
     NotAnObject,
-    /// The text is longer than can be indexed.
+    /// The object has more members than are indexed: [`JSON_MEMBERS`].
+    TooManyMembers,
+    /// The text is longer than it may be.
     TooLong,
 }
 
@@ -104,7 +106,10 @@ impl fmt::Display for JsonError {
             JsonFault::TooDeep => write!(f, "the JSON is nested deeper than {JSON_DEPTH} levels"),
             JsonFault::Trailing => f.write_str("there is more behind the JSON value"),
             JsonFault::NotAnObject => f.write_str("the JSON is not an object"),
-            JsonFault::TooLong => f.write_str("the JSON is longer than 4 GiB"),
+            JsonFault::TooManyMembers => {
+                write!(f, "a JSON object has more than {JSON_MEMBERS} members")
+            }
+            JsonFault::TooLong => f.write_str("the JSON is longer than it may be"),
         }?;
         write!(f, ", at byte {}", self.offset)
     }

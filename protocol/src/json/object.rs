@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::scan::{Findings, skip_colon, skip_space, skip_string, skip_value, unexpected};
 use super::{JsonError, JsonFault, Value, text};
+use crate::limits::JSON_MEMBERS;
 
 /// A JSON object, checked from end to end, with an index of its members.
 ///
@@ -64,6 +65,7 @@ impl<'a> Object<'a> {
         findings: Findings {
             depth: 1,
             overflow: false,
+            lone_surrogate: false,
         },
     };
 
@@ -82,7 +84,7 @@ impl<'a> Object<'a> {
         }
         let mut findings = Findings {
             depth: 1,
-            overflow: false,
+            ..Findings::default()
         };
         let mut spans = Vec::new();
 
@@ -99,9 +101,12 @@ impl<'a> Object<'a> {
             loop {
                 let key_start = at;
                 let key_end = match bytes.get(at) {
-                    Some(b'"') => skip_string(bytes, at + 1)?,
+                    Some(b'"') => skip_string(bytes, at + 1, &mut findings)?,
                     other => return Err(unexpected(other, at)),
                 };
+                if spans.len() == JSON_MEMBERS {
+                    return Err(JsonError::new(JsonFault::TooManyMembers, at));
+                }
                 let value_start = skip_colon(bytes, key_end)?;
                 let value_end = skip_value(bytes, value_start, 1, &mut findings)?;
                 // All of them are places in a text that is no longer than a u32 can say.
@@ -153,10 +158,20 @@ impl<'a> Object<'a> {
         self.spans.is_empty()
     }
 
-    /// Whether somewhere in it is a number that overflows a double. Such a number is kept here like
-    /// any other, but typed readers refuse it.
+    /// Whether somewhere in it is a number that overflows a double.
     pub fn has_overflowing_number(&self) -> bool {
         self.findings.overflow
+    }
+
+    /// Whether somewhere in it is half a surrogate pair, as JavaScript's strings may hold.
+    pub fn has_lone_surrogate(&self) -> bool {
+        self.findings.lone_surrogate
+    }
+
+    /// Whether readers that decode into types of their own, such as `serde_json::Value`, can take
+    /// it. What they cannot is kept here like anything else.
+    pub fn is_decodable(&self) -> bool {
+        !self.has_overflowing_number() && !self.has_lone_surrogate()
     }
 
     /// How deep arrays and objects are nested, this object counted.
@@ -319,5 +334,31 @@ mod tests {
             let error = Object::parse(text).unwrap_err();
             assert_eq!((error.fault(), error.offset()), (fault, offset), "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_typed_readers_cannot_take_is_noticed() {
+        for (text, is_decodable) in [
+            (r#"{"a":"\ud83e\udd80"}"#, true),
+            (r#"{"a":"\ud83d"}"#, false),
+            (r#"{"\udd80":1}"#, false),
+            (r#"{"a":["\ud83d\ud83e\udd80"]}"#, false),
+            (r#"{"a":"\ud83dx\udd80"}"#, false),
+            (r#"{"a":1e308}"#, true),
+            (r#"{"a":-1e309}"#, false),
+        ] {
+            let object = Object::parse(text.as_bytes()).unwrap();
+            assert_eq!(object.is_decodable(), is_decodable, "{text}");
+            let tree = serde_json::from_str::<serde_json::Value>(text);
+            assert_eq!(tree.is_ok(), is_decodable, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_index_is_bounded() {
+        let members = |count: usize| format!("{{{}}}", vec!["\"\":0"; count].join(","));
+        assert!(Object::parse(members(JSON_MEMBERS).as_bytes()).is_ok());
+        let error = Object::parse(members(JSON_MEMBERS + 1).as_bytes()).unwrap_err();
+        assert_eq!(error.fault(), JsonFault::TooManyMembers);
     }
 }

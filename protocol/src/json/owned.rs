@@ -14,7 +14,7 @@ use super::{JsonError, Object, Value, text};
 /// assert!(Json::parse(b"[1, 2").is_err());
 /// # Ok::<(), guardhouse_protocol::json::JsonError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Json {
     text: Box<str>,
     depth: usize,
@@ -43,6 +43,23 @@ impl Json {
     /// The string with this canonical body.
     pub(crate) fn from_canonical_body(body: &str) -> Self {
         Self::from_checked(format!("\"{body}\"").into(), 0)
+    }
+
+    /// The caller has written `text` from checked parts.
+    pub(super) fn from_written(text: String) -> Self {
+        let depth = Value::new(&text).depth();
+        Self::from_checked(text.into(), depth)
+    }
+
+    /// An array of values.
+    ///
+    /// ```
+    /// use guardhouse_protocol::json::Json;
+    ///
+    /// assert_eq!(Json::array(["a", "b"]).text(), r#"["a","b"]"#);
+    /// ```
+    pub fn array<'v>(values: impl IntoIterator<Item: Into<Fragment<'v>>>) -> Self {
+        array(values.into_iter().map(Into::into))
     }
 
     /// The caller has checked `text`.
@@ -92,17 +109,30 @@ impl From<bool> for Json {
     }
 }
 
-impl From<u64> for Json {
-    fn from(number: u64) -> Self {
-        Self::from_checked(number.to_string().into(), 0)
+impl From<String> for Json {
+    fn from(text: String) -> Self {
+        text.as_str().into()
     }
 }
 
-impl From<i64> for Json {
-    fn from(number: i64) -> Self {
-        Self::from_checked(number.to_string().into(), 0)
+impl From<f64> for Json {
+    /// As [`Json::number`].
+    fn from(number: f64) -> Self {
+        Self::number(number)
     }
 }
+
+macro_rules! whole_numbers {
+    ($($number:ty)+) => {
+        $(impl From<$number> for Json {
+            fn from(number: $number) -> Self {
+                Self::from_checked(number.to_string().into(), 0)
+            }
+        })+
+    };
+}
+
+whole_numbers!(i32 i64 u16 u32 u64 usize);
 
 /// JSON that can be put into other JSON: borrowed where it exists already, made where it does not.
 ///
@@ -169,29 +199,17 @@ impl From<Json> for Fragment<'_> {
     }
 }
 
-impl From<&str> for Fragment<'_> {
-    fn from(text: &str) -> Self {
-        Json::from(text).into()
-    }
+macro_rules! made_into_json {
+    ($($source:ty)+) => {
+        $(impl From<$source> for Fragment<'_> {
+            fn from(source: $source) -> Self {
+                Json::from(source).into()
+            }
+        })+
+    };
 }
 
-impl From<bool> for Fragment<'_> {
-    fn from(truth: bool) -> Self {
-        Json::from(truth).into()
-    }
-}
-
-impl From<u64> for Fragment<'_> {
-    fn from(number: u64) -> Self {
-        Json::from(number).into()
-    }
-}
-
-impl From<i64> for Fragment<'_> {
-    fn from(number: i64) -> Self {
-        Json::from(number).into()
-    }
-}
+made_into_json!(&str String bool f64 i32 i64 u16 u32 u64 usize);
 
 /// Writes a JSON object member by member.
 ///

@@ -17,6 +17,8 @@ pub(super) struct Findings {
     pub(super) depth: usize,
     /// Whether a number was seen that overflows a double, so that no typed reader can take it.
     pub(super) overflow: bool,
+    /// Whether half a surrogate pair was seen, which no Rust string can hold.
+    pub(super) lone_surrogate: bool,
 }
 
 /// Where the white space that begins at `at` ends.
@@ -40,7 +42,7 @@ pub(super) fn skip_value(
     let mut depth = 0;
     'value: loop {
         match bytes.get(at) {
-            Some(b'"') => at = skip_string(bytes, at + 1)?,
+            Some(b'"') => at = skip_string(bytes, at + 1, findings)?,
             Some(&bracket @ (b'{' | b'[')) => {
                 depth += 1;
                 if open + depth > JSON_DEPTH {
@@ -53,7 +55,7 @@ pub(super) fn skip_value(
                 let is_empty = bytes.get(at) == Some(if is_object { &b'}' } else { &b']' });
                 if !is_empty {
                     if is_object {
-                        at = skip_key(bytes, at)?;
+                        at = skip_key(bytes, at, findings)?;
                     }
                     continue 'value;
                 }
@@ -78,7 +80,7 @@ pub(super) fn skip_value(
                 Some(b',') => {
                     at = skip_space(bytes, at + 1);
                     if in_object {
-                        at = skip_key(bytes, at)?;
+                        at = skip_key(bytes, at, findings)?;
                     }
                     continue 'value;
                 }
@@ -95,9 +97,9 @@ pub(super) fn skip_value(
 
 /// Where the value of the member begins whose key begins at `at`.
 #[inline(always)]
-fn skip_key(bytes: &[u8], at: usize) -> Result<usize, JsonError> {
+fn skip_key(bytes: &[u8], at: usize, findings: &mut Findings) -> Result<usize, JsonError> {
     match bytes.get(at) {
-        Some(b'"') => skip_colon(bytes, skip_string(bytes, at + 1)?),
+        Some(b'"') => skip_colon(bytes, skip_string(bytes, at + 1, findings)?),
         other => Err(unexpected(other, at)),
     }
 }
@@ -114,7 +116,11 @@ pub(super) fn skip_colon(bytes: &[u8], at: usize) -> Result<usize, JsonError> {
 
 /// Where the string ends whose first character is at `at`, the closing quote included.
 #[inline(always)]
-pub(super) fn skip_string(bytes: &[u8], mut at: usize) -> Result<usize, JsonError> {
+pub(super) fn skip_string(
+    bytes: &[u8],
+    mut at: usize,
+    findings: &mut Findings,
+) -> Result<usize, JsonError> {
     loop {
         // Eight bytes at a time up to the next one that means something.
         while let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
@@ -127,7 +133,7 @@ pub(super) fn skip_string(bytes: &[u8], mut at: usize) -> Result<usize, JsonErro
         }
         match bytes.get(at) {
             Some(b'"') => return Ok(at + 1),
-            Some(b'\\') => at = skip_escape(bytes, at)?,
+            Some(b'\\') => at = skip_escape(bytes, at, findings)?,
             Some(0x20..) => at += 1,
             Some(_) => return Err(JsonError::new(JsonFault::ControlCharacter, at)),
             None => return Err(JsonError::new(JsonFault::Truncated, at)),
@@ -149,18 +155,36 @@ fn special_bytes(word: u64) -> u64 {
     (quote | backslash | control) & HIGH
 }
 
-/// Where the escape ends whose backslash is at `at`. Half a surrogate pair is an escape like others.
-fn skip_escape(bytes: &[u8], at: usize) -> Result<usize, JsonError> {
+/// Where the escape ends whose backslash is at `at`; of a surrogate pair, where the second half does.
+fn skip_escape(bytes: &[u8], at: usize, findings: &mut Findings) -> Result<usize, JsonError> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
-        Some(b'u') => match bytes.get(at + 2..at + 6) {
-            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => Ok(at + 6),
-            Some(_) => Err(JsonError::new(JsonFault::Escape, at)),
-            None => Err(JsonError::new(JsonFault::Truncated, bytes.len())),
+        Some(b'u') => match unit(bytes, at)? {
+            0xd800..=0xdbff if matches!(unit(bytes, at + 6), Ok(0xdc00..=0xdfff)) => Ok(at + 12),
+            0xd800..=0xdfff => {
+                findings.lone_surrogate = true;
+                Ok(at + 6)
+            }
+            _ => Ok(at + 6),
         },
         Some(_) => Err(JsonError::new(JsonFault::Escape, at)),
         None => Err(JsonError::new(JsonFault::Truncated, at + 1)),
     }
+}
+
+/// What an escape of the form `\uXXXX` stands for.
+fn unit(bytes: &[u8], at: usize) -> Result<u16, JsonError> {
+    let Some(escape) = bytes.get(at..at + 6) else {
+        return Err(JsonError::new(JsonFault::Truncated, bytes.len()));
+    };
+    let digits = escape.strip_prefix(b"\\u").unwrap_or_default();
+    digits
+        .iter()
+        .try_fold(0, |unit, digit| {
+            Some(unit << 4 | char::from(*digit).to_digit(16)? as u16)
+        })
+        .filter(|_| digits.len() == 4)
+        .ok_or(JsonError::new(JsonFault::Escape, at))
 }
 
 #[inline(always)]

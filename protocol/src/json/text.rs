@@ -4,6 +4,7 @@
 //! person replaces it; keeping one as a key or a value keeps its escape.
 
 use std::borrow::Cow;
+use std::ops::Deref;
 
 /// What a string with the body `raw` (checked, without its quotes) means. Half a surrogate pair
 /// becomes U+FFFD.
@@ -33,8 +34,8 @@ pub(crate) fn canonical(raw: &str) -> Cow<'_, str> {
         match piece {
             // It was checked, so it holds nothing that has to be escaped.
             Piece::Plain(plain) => out.push_str(plain),
-            Piece::Char(character) => encode_body(character.encode_utf8(&mut [0; 4]), &mut out),
-            Piece::LoneSurrogate(unit) => out.push_str(&format!("\\u{unit:04x}")),
+            Piece::Char(character) => out.push_str(&Escaped::of(character)),
+            Piece::LoneSurrogate(unit) => out.push_str(&Escaped::unit(unit)),
         }
     }
     Cow::Owned(out)
@@ -53,9 +54,26 @@ pub(crate) fn canonical_of(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether the body `raw` is another way, or the same, to write the canonical body.
+/// Whether the body `raw` is another way, or the same, to write the canonical body. It costs no
+/// memory: it is asked of every key of objects that may be hostile.
 pub(crate) fn is_same(raw: &str, canonical_body: &str) -> bool {
-    raw == canonical_body || (raw.contains('\\') && canonical(raw) == canonical_body)
+    // No other way to write it is shorter, or does without an escape.
+    if raw.len() < canonical_body.len() || raw == canonical_body {
+        return raw == canonical_body;
+    }
+    let mut rest = canonical_body;
+    for piece in pieces(raw) {
+        let stripped = match piece {
+            Piece::Plain(plain) => rest.strip_prefix(plain),
+            Piece::Char(character) => rest.strip_prefix(&*Escaped::of(character)),
+            Piece::LoneSurrogate(unit) => rest.strip_prefix(&*Escaped::unit(unit)),
+        };
+        match stripped {
+            Some(stripped) => rest = stripped,
+            None => return false,
+        }
+    }
+    rest.is_empty()
 }
 
 /// How much of a string may be kept.
@@ -80,7 +98,6 @@ pub(crate) fn canonicalise(raw: &str, room: Room, out: &mut String) -> usize {
         }
         chars += 1;
     };
-    let mut escaped = String::new();
     for piece in pieces(raw) {
         match piece {
             Piece::Plain(plain) => {
@@ -88,12 +105,8 @@ pub(crate) fn canonicalise(raw: &str, room: Room, out: &mut String) -> usize {
                     put(character.encode_utf8(&mut [0; 4]), out);
                 }
             }
-            Piece::Char(character) => {
-                escaped.clear();
-                encode_body(character.encode_utf8(&mut [0; 4]), &mut escaped);
-                put(&escaped, out);
-            }
-            Piece::LoneSurrogate(unit) => put(&format!("\\u{unit:04x}"), out),
+            Piece::Char(character) => put(&Escaped::of(character), out),
+            Piece::LoneSurrogate(unit) => put(&Escaped::unit(unit), out),
         }
     }
     chars
@@ -110,26 +123,60 @@ pub(crate) fn encode(text: &str, out: &mut String) {
 fn encode_body(text: &str, out: &mut String) {
     let mut written = 0;
     for (at, byte) in text.bytes().enumerate() {
-        let short = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0x08 => "\\b",
-            0x0c => "\\f",
-            0..0x20 => "",
-            _ => continue,
-        };
-        out.push_str(&text[written..at]);
-        written = at + 1;
-        if short.is_empty() {
-            out.push_str(&format!("\\u{byte:04x}"));
-        } else {
-            out.push_str(short);
+        if matches!(byte, 0..0x20 | b'"' | b'\\') {
+            out.push_str(&text[written..at]);
+            out.push_str(&Escaped::of(char::from(byte)));
+            written = at + 1;
         }
     }
     out.push_str(&text[written..]);
+}
+
+/// One character as it stands in a canonical body.
+struct Escaped {
+    bytes: [u8; 6],
+    length: usize,
+}
+
+impl Escaped {
+    fn of(character: char) -> Self {
+        let short = match character {
+            '"' => b'"',
+            '\\' => b'\\',
+            '\n' => b'n',
+            '\r' => b'r',
+            '\t' => b't',
+            '\u{8}' => b'b',
+            '\u{c}' => b'f',
+            '\0'..'\x20' => return Self::unit(character as u16),
+            _ => {
+                let mut bytes = [0; 6];
+                let length = character.encode_utf8(&mut bytes).len();
+                return Self { bytes, length };
+            }
+        };
+        Self {
+            bytes: [b'\\', short, 0, 0, 0, 0],
+            length: 2,
+        }
+    }
+
+    fn unit(unit: u16) -> Self {
+        let digit = |shift: u16| b"0123456789abcdef"[usize::from(unit >> shift & 0xf)];
+        Self {
+            bytes: [b'\\', b'u', digit(12), digit(8), digit(4), digit(0)],
+            length: 6,
+        }
+    }
+}
+
+impl Deref for Escaped {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        // It was put together from whole characters.
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
 }
 
 enum Piece<'a> {

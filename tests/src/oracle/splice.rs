@@ -1,7 +1,9 @@
 //! What must be true of any changes to any JSON.
 
-use guardhouse_protocol::json::{Json, Object, Precedence, Splice};
+use guardhouse_protocol::json::{self, Json, JsonFault, Object, Precedence, Splice};
 use serde_json::Value;
+
+use super::plain::Tree;
 
 /// A change, as a fuzzer or a generator writes it: a letter, a path with `/` between its keys, a
 /// space, and a JSON value.
@@ -51,9 +53,9 @@ impl Change {
     }
 
     /// Makes the change. Says whether it could be made.
-    fn splice<'a>(&'a self, splice: &mut Splice<'a>) -> bool {
+    fn splice<'v>(&'v self, splice: &mut Splice<'_, 'v>) -> bool {
         let path = self.path();
-        let merge = |splice: &mut Splice<'a>, precedence| match self.value.as_object() {
+        let merge = |splice: &mut Splice<'_, 'v>, precedence| match self.value.as_object() {
             Some(other) => splice.merge(&path, &other, precedence).is_ok(),
             None => false,
         };
@@ -66,52 +68,20 @@ impl Change {
         }
     }
 
-    /// The same on a tree, done plainly.
-    fn model(&self, root: &mut Value, incoming: &Value) {
+    /// The same on a plain tree.
+    fn plainly(&self, tree: &mut Tree) -> bool {
+        let path = self.path();
+        let value = self.value.text();
+        let is_object = self.value.as_object().is_some();
         match self.kind {
-            Kind::Set | Kind::Insert | Kind::Remove => {
-                let (key, parents) = self.path.split_last().unwrap();
-                let makes = self.kind != Kind::Remove;
-                let Some(Value::Object(parent)) = model_at(root, parents, makes) else {
-                    return;
-                };
-                match self.kind {
-                    Kind::Remove => drop(parent.remove(key)),
-                    Kind::Insert if parent.get(key).is_some_and(|there| !there.is_null()) => {}
-                    _ => drop(parent.insert(key.clone(), incoming.clone())),
-                }
-            }
-            Kind::Overlay | Kind::Underlay => {
-                let Value::Object(incoming) = incoming else {
-                    return;
-                };
-                if incoming.is_empty() {
-                    return;
-                }
-                let Some(Value::Object(target)) = model_at(root, &self.path, true) else {
-                    return;
-                };
-                for (key, value) in incoming {
-                    let is_there = target.get(key).is_some_and(|there| !there.is_null());
-                    if self.kind == Kind::Overlay || !is_there {
-                        target.insert(key.clone(), value.clone());
-                    }
-                }
-            }
+            Kind::Set => tree.set(&path, value),
+            Kind::Insert => tree.insert(&path, value),
+            Kind::Remove => tree.remove(&path),
+            Kind::Overlay => is_object.then(|| tree.merge(&path, value, true)).flatten(),
+            Kind::Underlay => is_object.then(|| tree.merge(&path, value, false)).flatten(),
         }
+        .is_some()
     }
-}
-
-fn model_at<'v>(root: &'v mut Value, path: &[String], makes: bool) -> Option<&'v mut Value> {
-    let mut value = root;
-    for key in path {
-        let object = value.as_object_mut()?;
-        if makes && object.get(key).is_none_or(Value::is_null) {
-            object.insert(key.clone(), Value::Object(serde_json::Map::new()));
-        }
-        value = object.get_mut(key)?;
-    }
-    Some(value)
 }
 
 /// Reads the first line of `data` as JSON and the others as [`Change`]s to it.
@@ -124,99 +94,121 @@ pub fn splice(data: &[u8]) {
 
 /// Checks one text and the changes to it.
 pub fn check(text: &[u8], changes: &[Change]) {
-    let Ok(object) = Object::parse(text) else {
-        let tree = serde_json::from_slice::<Value>(text);
-        assert!(
-            !tree.is_ok_and(|tree| tree.is_object()),
-            "what serde_json takes is not refused"
-        );
-        return;
+    let decoded = serde_json::from_slice::<Value>(text);
+    let object = match Object::parse(text) {
+        Ok(object) => object,
+        Err(error) => {
+            let is_taken = decoded.is_ok_and(|value| value.is_object());
+            let is_bound = error.fault() == JsonFault::TooManyMembers;
+            assert!(
+                is_bound || !is_taken,
+                "what serde_json takes is not refused"
+            );
+            return;
+        }
     };
-    assert_eq!(Splice::new(object.clone()).finish().as_bytes(), text);
-    let reads_as_tree = serde_json::from_slice::<Value>(text);
-    if !object.has_overflowing_number() && !has_lone_surrogate(text) {
-        assert!(
-            reads_as_tree.is_ok(),
-            "what is taken is JSON to serde_json, too"
-        );
-    }
+    assert_eq!(
+        object.is_decodable(),
+        decoded.is_ok(),
+        "what serde_json can take is known"
+    );
 
-    let mut model = reads_as_tree.ok();
+    let mut plain = Tree::parse(object.text());
+    assert_eq!(plain.text(), object.text());
     let mut together = Splice::new(object.clone());
     let mut one_by_one = object.text().to_owned();
     for change in changes {
         let is_made = change.splice(&mut together);
-
         let mut alone = Splice::new(Object::parse(one_by_one.as_bytes()).unwrap());
         assert_eq!(
             change.splice(&mut alone),
             is_made,
             "a change depends only on the text"
         );
-        one_by_one = alone.finish();
+        let next = alone.finish();
+        assert!(
+            alone.is_changed() || next == one_by_one,
+            "what changes the text says so"
+        );
 
+        let mut plain_next = plain.clone();
+        let can_be_made = change.plainly(&mut plain_next);
         if is_made {
-            let incoming = serde_json::from_str::<Value>(change.value.text());
-            model = model.zip(incoming.ok()).map(|(mut model, incoming)| {
-                change.model(&mut model, &incoming);
-                model
-            });
+            assert!(can_be_made, "{change:?} cannot be made");
+            plain = plain_next;
+        } else {
+            assert_eq!(
+                next, one_by_one,
+                "a change that cannot be made changes nothing"
+            );
+            let is_too_deep = Object::parse(plain_next.text().as_bytes()).is_err();
+            assert!(!can_be_made || is_too_deep, "{change:?} can be made");
         }
+        one_by_one = next;
     }
 
     let result = together.finish();
+    assert_eq!(one_by_one, plain.text());
+    let may_differ_in_space = changes.iter().any(|change| change.kind == Kind::Remove);
+    if may_differ_in_space {
+        assert_eq!(without_space(&result), without_space(&plain.text()));
+    } else {
+        assert_eq!(result, plain.text());
+    }
     let read = Object::parse(result.as_bytes()).expect("the result can be read");
-    if let Some(model) = model {
-        assert!(
-            same_json(result.as_bytes(), &model),
-            "{result} is not {model}"
-        );
-        assert!(
-            same_json(one_by_one.as_bytes(), &model),
-            "{one_by_one} is not {model}"
-        );
-    }
-
-    // Members that no change can have named are there as they were written, in the same order.
-    if changes.iter().all(|change| !change.path.is_empty()) {
-        let is_named = |key: &str| changes.iter().any(|change| change.path[0] == key);
-        let untouched = |object: &Object<'_>| -> Vec<(String, String)> {
-            object
-                .members()
-                .filter(|member| !is_named(&member.key()))
-                .map(|member| {
-                    (
-                        member.raw_key().to_owned(),
-                        member.value().text().to_owned(),
-                    )
-                })
-                .collect()
-        };
-        assert_eq!(untouched(&read), untouched(&object));
-    }
     for change in changes {
-        assert_eq!(
-            together.get(&change.path()).map(|text| strip_space(&text)),
-            read.at(&change.path())
-                .map(|value| strip_space(value.text())),
-        );
+        let found = together
+            .get(&change.path())
+            .map(|text| without_space(&text));
+        let expected = read
+            .at(&change.path())
+            .map(|value| without_space(value.text()));
+        assert_eq!(found, expected);
     }
+    walk(&object);
 }
 
-/// Whether `text` is JSON that means `model`.
-pub fn same_json(text: &[u8], model: &Value) -> bool {
-    serde_json::from_slice::<Value>(text).is_ok_and(|value| value == *model)
+/// The text without the white space between its tokens.
+fn without_space(text: &str) -> String {
+    let mut in_string = false;
+    let mut is_escaped = false;
+    text.chars()
+        .filter(|character| {
+            if in_string {
+                in_string = is_escaped || *character != '"';
+                is_escaped = !is_escaped && *character == '\\';
+                return true;
+            }
+            in_string = *character == '"';
+            !character.is_ascii_whitespace()
+        })
+        .collect()
 }
 
-/// Half a surrogate pair is JSON, but no string to serde_json.
-fn has_lone_surrogate(text: &[u8]) -> bool {
-    // Any surrogate escape: good enough to know when serde_json may disagree.
-    text.windows(4).any(|window| {
-        window.starts_with(b"\\u") && matches!(window[2], b'd' | b'D') && window[3] > b'7'
-    })
+/// Every string in the text is replaced by another, wherever it stands, and nothing else is.
+fn walk(object: &Object<'_>) {
+    let mut splice = Splice::new(object.clone());
+    let mut expected = object.text().to_owned();
+    let mut strings = Vec::new();
+    collect_strings(object.as_value(), &mut strings);
+    for string in strings.iter().rev() {
+        splice.replace(*string, "x").expect("it is in the text");
+        let start = string.text().as_ptr() as usize - object.text().as_ptr() as usize;
+        expected.replace_range(start..start + string.text().len(), "\"x\"");
+    }
+    assert_eq!(splice.finish(), expected);
 }
 
-/// White space may differ where a change is inside of what a former one has put there.
-fn strip_space(text: &str) -> String {
-    text.chars().filter(|c| !c.is_ascii_whitespace()).collect()
+fn collect_strings<'a>(value: json::Value<'a>, strings: &mut Vec<json::Value<'a>>) {
+    if value.kind() == json::Kind::String {
+        strings.push(value);
+    }
+    for element in value.elements().into_iter().flatten() {
+        collect_strings(element, strings);
+    }
+    if let Some(object) = value.as_object() {
+        for member in object.members() {
+            collect_strings(member.value(), strings);
+        }
+    }
 }

@@ -1,9 +1,9 @@
 //! Envelopes: read as what they were written from, and edited like a plain model of one.
 
 use bytes::Bytes;
-use guardhouse_protocol::json::Value;
+use guardhouse_protocol::json::{Object, Value};
 use guardhouse_protocol::{Envelope, Item};
-use guardhouse_tests::oracle;
+use guardhouse_tests::oracle::{self, plain::Tree};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -53,7 +53,11 @@ impl ModelItem {
     }
 
     fn set_payload(&mut self, payload: Vec<u8>) {
-        if self.get("length").is_some() || payload.contains(&b'\n') {
+        let is_right = match self.get("length").filter(|length| *length != "null") {
+            Some(length) => length == payload.len().to_string(),
+            None => !payload.contains(&b'\n'),
+        };
+        if !is_right {
             set(&mut self.header, "length", payload.len() as u64);
         }
         self.payload = payload;
@@ -136,6 +140,9 @@ enum Edit {
     Push(Vec<u8>),
     Remove(Index),
     SetHeader(&'static str, u64),
+    RemoveMember(Index, &'static str),
+    RemoveHeader(&'static str),
+    InPayload(Index, &'static str, u64),
 }
 
 fn edit() -> impl Strategy<Value = Edit> {
@@ -146,15 +153,34 @@ fn edit() -> impl Strategy<Value = Edit> {
         vec(any::<u8>(), 0..20).prop_map(Edit::Push),
         any::<Index>().prop_map(Edit::Remove),
         (name(), any::<u64>()).prop_map(|(name, n)| Edit::SetHeader(name, n)),
+        (any::<Index>(), name()).prop_map(|(i, name)| Edit::RemoveMember(i, name)),
+        name().prop_map(Edit::RemoveHeader),
+        (
+            any::<Index>(),
+            select(vec!["a", "tags", "new"]),
+            any::<u64>()
+        )
+            .prop_map(|(i, name, n)| Edit::InPayload(i, name, n)),
     ]
 }
 
-/// Sets the last member of a name, or adds one behind the others.
+/// Sets the last member of a name, or adds one behind the others. A header that is changed keeps one
+/// of those that stand twice.
 fn set(members: &mut Vec<(String, String)>, name: &str, value: u64) {
     match members.iter_mut().rev().find(|(key, _)| key == name) {
         Some((_, there)) => *there = value.to_string(),
         None => members.push((name.into(), value.to_string())),
     }
+    drop_duplicates(members);
+}
+
+fn drop_duplicates(members: &mut Vec<(String, String)>) {
+    let all = members.clone();
+    let mut index = 0;
+    members.retain(|(key, _)| {
+        index += 1;
+        all[index..].iter().all(|(later, _)| later != key)
+    });
 }
 
 impl Edit {
@@ -183,7 +209,8 @@ impl Edit {
                 set(&mut item.header, "length", payload.len() as u64);
                 item.set_payload(payload.clone());
                 model.items.push(item);
-                envelope.push(Item::new("pushed", Bytes::from(payload.clone())).unwrap());
+                let pushed = Item::new("pushed", Bytes::from(payload.clone())).unwrap();
+                envelope.push(pushed).unwrap();
             }
             Self::Remove(index) if !model.items.is_empty() => {
                 let remove = index.index(model.items.len());
@@ -198,7 +225,37 @@ impl Edit {
                 set(&mut model.header, name, *value);
                 envelope.header_mut().set(name, *value).unwrap();
             }
-            Self::SetPayload(..) | Self::SetMember(..) | Self::Remove(_) => {}
+            Self::RemoveMember(index, name) if !model.items.is_empty() => {
+                let index = index.index(model.items.len());
+                let header = &mut model.items[index].header;
+                header.retain(|(key, _)| key != name);
+                drop_duplicates(header);
+                envelope.items_mut()[index].remove_header(name).unwrap();
+            }
+            Self::RemoveHeader(name) => {
+                model.header.retain(|(key, _)| key != name);
+                drop_duplicates(&mut model.header);
+                envelope.header_mut().remove(name).unwrap();
+            }
+            Self::InPayload(index, name, value) if !model.items.is_empty() => {
+                let index = index.index(model.items.len());
+                let item = &mut envelope.items_mut()[index];
+                let is_made = item.edit(|payload| payload.set(&[name], *value)).is_ok();
+                let model = &mut model.items[index];
+                let text = String::from_utf8(model.payload.clone()).ok();
+                let plain = text.filter(|text| Object::parse(text.as_bytes()).is_ok());
+                assert_eq!(is_made, plain.is_some());
+                if let Some(text) = plain {
+                    let mut plain = Tree::parse(&text);
+                    plain.set(&[name], &value.to_string()).unwrap();
+                    model.set_payload(plain.text().into_bytes());
+                }
+            }
+            Self::SetPayload(..)
+            | Self::SetMember(..)
+            | Self::Remove(_)
+            | Self::RemoveMember(..)
+            | Self::InPayload(..) => {}
         }
     }
 }

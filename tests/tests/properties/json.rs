@@ -15,7 +15,7 @@ pub(crate) fn string() -> impl Strategy<Value = String> {
         4 => "[ !#-\\[\\]-~]{0,12}",
         1 => "\\PC{0,3}".prop_map(|text: String| text.replace(['"', '\\'], "")),
         2 => select(vec![
-            "\\n", "\\\"", "\\\\", "\\/", "\\u0041", "\\u00e9", "\\ud83e\\udd80", "\\u0000",
+            "\\n", "\\\"", "\\\\", "\\/", "\\u0041", "\\u00e9", "\\ud83e\\udd80", "\\u0000", "\\ud83d", "\\uDD80",
         ])
         .prop_map(str::to_owned),
     ];
@@ -35,7 +35,7 @@ pub(crate) fn key() -> impl Strategy<Value = String> {
 fn number() -> impl Strategy<Value = String> {
     prop_oneof![
         any::<i64>().prop_map(|number| number.to_string()),
-        "-?(0|[1-9][0-9]{0,3})(\\.[0-9]{1,4})?([eE][+-]?[0-9]{1,2})?",
+        "-?(0|[1-9][0-9]{0,3})(\\.[0-9]{1,4})?([eE][+-]?[0-9]{1,3})?",
     ]
 }
 
