@@ -112,9 +112,10 @@ macro_rules! telemetry {
                 Ok(())
             }
 
-            /// It was checked when it came in, so it is always an object.
             fn object(&self) -> Object<'_> {
-                Object::parse(self.text.as_bytes()).unwrap_or(Object::EMPTY)
+                let object = Object::parse(self.text.as_bytes());
+                debug_assert!(object.is_ok(), "the text was checked when it came in");
+                object.unwrap_or(Object::EMPTY)
             }
         }
 

@@ -13,12 +13,14 @@ mod assess;
 mod error;
 mod header;
 mod item;
+mod item_type;
 mod parse;
 
 pub use assess::{Concern, Verdict};
 pub use error::{EditError, EnvelopeError, EnvelopeFault};
 pub use header::Header;
-pub use item::{Item, ItemType};
+pub use item::Item;
+pub use item_type::ItemType;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
