@@ -50,6 +50,6 @@ pub use mode::{IpcMode, IpcModeError};
 pub use namespace::{Namespace, NamespaceError};
 pub use reply::{FeedbackResult, FlushResult, StreamResult};
 pub use status::{RendererState, Status};
-pub use stream::StreamOpening;
+pub use stream::{StreamOpening, creates_event};
 pub use telemetry::{Attribute, Attributes, Log, Metric};
 pub use timestamp::Timestamp;
