@@ -2,7 +2,9 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::*;
-use crate::frame::{Hello, MessageId, Proof, Refusal, RefusalReason, RendererName, Role, Welcome};
+use crate::frame::{
+    Hello, MessageId, Proof, Rejection, RejectionReason, RendererName, Role, Welcome,
+};
 use crate::limits::{CHUNK_BYTES, ENVELOPE_MESSAGE_BYTES, HELLO_BYTES, MIB};
 use crate::{Channel, Namespace};
 
@@ -17,7 +19,11 @@ fn hello() -> Frame {
 }
 
 fn welcome() -> Frame {
-    Frame::Welcome(Welcome::new(Version::ONE, Uuid::from_u128(1)))
+    Frame::Welcome(Welcome::new(
+        Version::ONE,
+        Uuid::from_u128(1),
+        Proof::new([2; 32]),
+    ))
 }
 
 fn message(channel: Channel, payload: impl Into<Bytes>) -> Frame {
@@ -420,7 +426,7 @@ fn a_goodbye_is_told_from_a_death_and_is_the_last_frame() {
 
 #[test]
 fn a_refusal_is_the_end() {
-    let refused = Frame::Refused(Refusal::new(RefusalReason::Busy, "come back later"));
+    let refused = Frame::Refused(Rejection::new(RejectionReason::Busy, "come back later"));
     let mut decoder = Decoder::new(Side::Renderer);
     decoder.push(&wire(Side::Main, std::slice::from_ref(&refused)));
     assert_eq!(decoder.poll(), Ok(Some(refused)));
