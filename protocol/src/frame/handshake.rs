@@ -2,7 +2,7 @@
 //!
 //! The renderer sends a [`Hello`]; main answers with a [`Welcome`], or with a
 //! [`Rejection`](super::Rejection) and hangs up. Over the protocol it is the same, with these as the
-//! bodies of a request and its answer: see `http`. The bodies are JSON, and members
+//! bodies of a request and its answer: see [`http`](crate::http). The bodies are JSON, and members
 //! that this version does not know are ignored, so that a newer peer can say more. What is known is
 //! checked here, once: a [`Hello`] that exists is well-formed. Whether it is let in is decided by
 //! the [gate](super::Gate).

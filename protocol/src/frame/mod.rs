@@ -97,7 +97,7 @@ pub enum Frame {
         /// What the contract says for the channel.
         payload: Bytes,
     },
-    /// Main has done with a message what the [contract](crate::contract) promises
+    /// Main has done with a message what the [contract](crate::contract::Acknowledgement) promises
     /// for its channel: the renderer may forget it.
     Ack {
         /// Which one.

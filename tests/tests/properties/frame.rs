@@ -75,6 +75,8 @@ fn from_renderer() -> impl Strategy<Value = Frame> {
         Channel::Status,
         Channel::StructuredLog,
         Channel::Metric,
+        Channel::Start,
+        Channel::Flush,
     ]);
     let channel = Channel::Attachment;
     prop_oneof![

@@ -331,8 +331,8 @@ fn every_rule_of_the_head_has_an_error_of_its_own() {
         ),
         (
             Side::Main,
-            head(1, 5, 1, 0, &id),
-            "a message on channel start claims 1 bytes, but has at most 0",
+            head(4097, 5, 1, 0, &id),
+            "a message on channel start claims 4097 bytes, but has at most 4096",
         ),
         (
             Side::Main,
