@@ -1,6 +1,7 @@
 //! The channels by name, and how they are written as keys, URLs and paths.
 //!
-//! What a channel carries and what it may cost stands in [`contract`](crate::contract).
+//! What a channel carries and what it may cost stands in [`contract`](crate::contract), what else
+//! stands in the head of a request in [`http`](crate::http).
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,9 +9,6 @@ use std::str::FromStr;
 use crate::Namespace;
 use crate::contract::{CONTRACT, Declaration};
 use crate::error::excerpt;
-
-/// The header with which a page that talks the protocol says which renderer it is.
-pub const RENDERER_ID_HEADER: &str = "sentry-electron-renderer-id";
 
 /// The last part of every protocol URL. It keeps the page's own HTTP instrumentation, which skips
 /// requests to Sentry, from reporting our messages as the page's requests.
@@ -24,9 +22,6 @@ pub const RENDERER_ID_GLOBAL: &str = "__SENTRY_RENDERER_ID__";
 
 /// The global by which a page's SDK notices that it runs already.
 pub const INIT_GUARD_GLOBAL: &str = "__SENTRY__RENDERER_INIT__";
-
-/// The member of the message with which a utility process is handed its port.
-pub const UTILITY_MAGIC: &str = "__sentry_message_port_message__";
 
 /// A channel of the contract: one kind of message between a renderer and main.
 ///
@@ -255,6 +250,17 @@ impl ChannelError {
 
     /// Whether it belongs to somebody else: the form is right, the namespace is another. A host that
     /// shares its channels or schemes with the application passes these on instead of refusing them.
+    ///
+    /// ```
+    /// use guardhouse_protocol::{Channel, Namespace};
+    ///
+    /// let namespace = Namespace::default();
+    /// let theirs = Channel::from_key(&namespace, "some-app.save").unwrap_err();
+    /// assert!(theirs.is_foreign());
+    ///
+    /// let nobodys = Channel::from_key(&namespace, "sentry-ipc.save").unwrap_err();
+    /// assert!(!nobodys.is_foreign());
+    /// ```
     pub fn is_foreign(&self) -> bool {
         self.fault == Fault::Namespace
     }

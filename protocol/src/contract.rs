@@ -1,16 +1,23 @@
 //! The contract between renderers and main, as one table.
 //!
 //! Each row of [`CONTRACT`] declares a channel: who speaks, what is said, how large it may be, how
-//! often it may be said, and what main does with it. Everything else is derived from these rows: the
-//! keys and URLs, the bounds of the frame decoder, the budgets of intake, the declaration that pages
-//! are typed against (`sdk-preload/js/bridge.d.ts`) and the page that answers what a renderer can
-//! make main do (`docs/contract.md`).
+//! often it may be said and what happens beyond that, what main does with it, and what it means that
+//! main has acknowledged it. Everything else is derived from these rows: the keys and URLs, the
+//! bounds of the frame decoder, the budgets of intake, the declaration that pages are typed against
+//! (`sdk-preload/js/bridge.d.ts`) and the page that answers what a renderer can make main do
+//! (`docs/contract.md`).
+
+mod bridge;
+mod terms;
 
 use crate::Channel;
 use crate::limits::{
     CHUNK_BYTES, ENVELOPE_MESSAGE_BYTES, MIB, SCOPE_MESSAGE_BYTES, SMALL_MESSAGE_BYTES,
     STREAM_BYTES, TELEMETRY_ITEM_BYTES, TRACE_MESSAGE_BYTES,
 };
+
+pub use bridge::{BRIDGE_TYPES, BridgeType};
+pub use terms::{Acknowledgement, Budget, Direction, Method, Origin, OverBudget, Payload, Reply};
 
 /// One row of the contract.
 #[derive(Debug)]
@@ -28,155 +35,19 @@ pub struct Declaration {
     pub payload: Payload,
     /// What is answered.
     pub reply: Reply,
+    /// What it means that a message was acknowledged or answered.
+    pub acknowledgement: Acknowledgement,
     /// Most bytes of one message; of one chunk, where the channel is a stream.
     pub max_bytes: usize,
     /// Most bytes of everything that belongs together: a message, or a whole stream.
     pub max_total_bytes: u64,
-    /// How much and how often one renderer may speak before main stops listening to it. Nothing on
-    /// the channels where main speaks.
+    /// How much and how often one renderer may speak, and what happens beyond that. Nothing on the
+    /// channels where main speaks.
     pub budget: Option<Budget>,
     /// What main does when it hears this; what a renderer does, where main speaks.
     pub effect: &'static str,
     /// How a page says it, or hears it.
     pub method: Method,
-}
-
-/// Who made a channel up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// `@sentry/electron`, whose renderer SDK speaks it unmodified.
-    Electron,
-    /// Guardhouse. A page asks whether the method is there before it calls it.
-    Guardhouse,
-}
-
-/// Who speaks on a channel, and whether an answer is expected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// A renderer tells main.
-    OneWay,
-    /// A renderer asks main, and main answers.
-    Request,
-    /// Main tells a renderer.
-    Push,
-    /// A renderer sends main pieces of something large, and main acknowledges them.
-    Stream,
-}
-
-impl Direction {
-    /// Whether it is a renderer that speaks.
-    pub const fn is_to_main(self) -> bool {
-        !matches!(self, Self::Push)
-    }
-
-    /// The direction as a person reads it.
-    pub const fn describe(self) -> &'static str {
-        match self {
-            Self::OneWay => "renderer → main, one-way",
-            Self::Request => "renderer → main, request/response",
-            Self::Push => "main → renderer, push",
-            Self::Stream => "renderer → main, chunked stream",
-        }
-    }
-}
-
-/// What the messages of a channel consist of. Each is a type of this crate that the bytes are parsed
-/// into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Payload {
-    /// No bytes at all.
-    Empty,
-    /// A [`ScopeMessage`](crate::scope::ScopeMessage): a whole scope, or changes to it.
-    Scope,
-    /// An [`Envelope`](crate::Envelope).
-    Envelope,
-    /// A [`Status`](crate::Status).
-    Status,
-    /// A [`Log`](crate::Log).
-    Log,
-    /// A [`Metric`](crate::Metric).
-    Metric,
-    /// A [`StreamOpening`](crate::StreamOpening), then chunks of any bytes.
-    Stream,
-    /// A [`Config`](crate::Config).
-    Config,
-    /// A [`Trace`](crate::Trace).
-    Trace,
-}
-
-impl Payload {
-    /// The payload as a person reads it: what it is on the classic way, and as a request's body
-    /// where that differs.
-    pub const fn describe(self) -> &'static str {
-        match self {
-            Self::Empty => "nothing",
-            Self::Scope => {
-                "JSON: the whole merged scope as an object, or an array of changes to it"
-            }
-            Self::Envelope => "a Sentry envelope, as text or bytes",
-            Self::Status => {
-                "JSON: `{\"status\", \"config\"}`; as a request's body `{\"status\": {\"status\", \"config\"}}`"
-            }
-            Self::Log => "JSON: one serialised log",
-            Self::Metric => "JSON: one serialised metric",
-            Self::Stream => "JSON: what the stream is; then its bytes in chunks",
-            Self::Config => {
-                "JSON: `{\"paused\", \"sampleRate\", \"tracesSampleRate\", \"logLevel\"}`"
-            }
-            Self::Trace => "JSON: `{\"sentryTrace\", \"baggage\"}`",
-        }
-    }
-}
-
-/// What main answers on a channel. Over the protocol every channel is answered with status 200 and
-/// these bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reply {
-    /// No bytes.
-    Empty,
-    /// [`FeedbackResult`](crate::FeedbackResult): what became of the sending.
-    Feedback,
-    /// [`FlushResult`](crate::FlushResult): whether all is durable.
-    Flush,
-    /// [`StreamResult`](crate::StreamResult): how much of the stream is durable.
-    Stream,
-}
-
-impl Reply {
-    /// The reply as a person reads it.
-    pub const fn describe(self) -> &'static str {
-        match self {
-            Self::Empty => "nothing",
-            Self::Feedback => "JSON: `{\"statusCode\", \"headers\"}`, or `{}` if nothing was sent",
-            Self::Flush => "JSON: `{\"durable\"}`",
-            Self::Stream => "JSON: `{\"received\", \"complete\"}`",
-        }
-    }
-}
-
-/// How much one renderer may say on a channel: what it may say at once, and how fast it may go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// Messages at once.
-    pub burst: u32,
-    /// Messages a second after that.
-    pub per_second: u32,
-    /// Bytes at once.
-    pub burst_bytes: u64,
-    /// Bytes a second after that.
-    pub bytes_per_second: u64,
-}
-
-/// How a page uses a channel: a named method of the bridge. There is no method that takes a channel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Method {
-    /// The name of the method.
-    pub name: &'static str,
-    /// Its parameters and result, in TypeScript.
-    pub signature: &'static str,
-    /// What a page's developer should know.
-    pub doc: &'static str,
 }
 
 const fn mib(count: u64) -> u64 {
@@ -192,20 +63,22 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
         direction: Direction::OneWay,
         payload: Payload::Empty,
         reply: Reply::Empty,
-        max_bytes: 0,
-        max_total_bytes: 0,
+        acknowledgement: Acknowledgement::Taken,
+        max_bytes: SMALL_MESSAGE_BYTES,
+        max_total_bytes: SMALL_MESSAGE_BYTES as u64,
         budget: Some(Budget {
             burst: 50,
             per_second: 1,
-            burst_bytes: 0,
-            bytes_per_second: 0,
+            burst_bytes: mib(1),
+            bytes_per_second: mib(1) / 4,
+            over: OverBudget::Coalesce,
         }),
-        effect: "Notes that the renderer's SDK runs. Whatever a former page of the same renderer \
-                 contributed to the scope is forgotten.",
+        effect: "Notes that the renderer's SDK runs, and nothing else: it neither adds to the scope \
+                 nor clears any of it.",
         method: Method {
             name: "sendRendererStart",
             signature: "(): void",
-            doc: "Says that the page's SDK has started. The SDK calls it once.",
+            doc: "Says that an SDK has started in the page. Each client of the SDK calls it once.",
         },
     },
     Declaration {
@@ -215,6 +88,7 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
         direction: Direction::OneWay,
         payload: Payload::Scope,
         reply: Reply::Empty,
+        acknowledgement: Acknowledgement::Taken,
         max_bytes: SCOPE_MESSAGE_BYTES,
         max_total_bytes: SCOPE_MESSAGE_BYTES as u64,
         budget: Some(Budget {
@@ -222,10 +96,14 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
             per_second: 2_000,
             burst_bytes: mib(32),
             bytes_per_second: mib(4),
+            over: OverBudget::Wait,
         }),
         effect: "Updates what the renderer contributes to the scope of every event: user, tags, \
                  extra, contexts, attributes, level, fingerprint, transaction, breadcrumbs, bounded \
-                 attachments. It can neither see nor clear what another process contributed.",
+                 attachments. It can neither see nor clear what another process contributed. The \
+                 contribution ends with its page or process: when the host says that the page has \
+                 gone elsewhere or its process has ended, or the connection says so. Attachments by \
+                 which Sentry makes an event, such as minidumps, are refused and counted.",
         method: Method {
             name: "sendScope",
             signature: "(scope: string): void",
@@ -240,6 +118,7 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
         direction: Direction::OneWay,
         payload: Payload::Envelope,
         reply: Reply::Empty,
+        acknowledgement: Acknowledgement::Durable,
         max_bytes: ENVELOPE_MESSAGE_BYTES,
         max_total_bytes: ENVELOPE_MESSAGE_BYTES as u64,
         budget: Some(Budget {
@@ -247,10 +126,12 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
             per_second: 2_000,
             burst_bytes: mib(256),
             bytes_per_second: mib(32),
+            over: OverBudget::Wait,
         }),
         effect: "Merges the scope of all processes into the events of the envelope and queues it \
                  for Sentry. Items that a renderer may not send (sessions, client reports, check-ins, \
-                 minidumps) are refused and counted.",
+                 minidumps and other attachments by which Sentry makes an event) are refused and \
+                 counted.",
         method: Method {
             name: "sendEnvelope",
             signature: "(envelope: string | Uint8Array): void",
@@ -265,6 +146,7 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
         direction: Direction::Request,
         payload: Payload::Envelope,
         reply: Reply::Feedback,
+        acknowledgement: Acknowledgement::Durable,
         max_bytes: ENVELOPE_MESSAGE_BYTES,
         max_total_bytes: ENVELOPE_MESSAGE_BYTES as u64,
         budget: Some(Budget {
@@ -272,9 +154,12 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
             per_second: 1,
             burst_bytes: mib(64),
             bytes_per_second: mib(2),
+            over: OverBudget::Refuse,
         }),
-        effect: "As for an envelope, but tries to send it at once and answers with what Sentry said. \
-                 Only envelopes with a feedback item are taken.",
+        effect: "As for an envelope, but tries to send it at once and answers with what Sentry said, \
+                 or with an empty result if it could not be sent within a bounded time; then it is \
+                 on disk and sent later. Only envelopes with a feedback item are taken. What is \
+                 over the budget is answered with the status 429.",
         method: Method {
             name: "sendFeedback",
             signature: "(envelope: string | Uint8Array): Promise<FeedbackResult>",
@@ -289,6 +174,7 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
         direction: Direction::OneWay,
         payload: Payload::Status,
         reply: Reply::Empty,
+        acknowledgement: Acknowledgement::Taken,
         max_bytes: SMALL_MESSAGE_BYTES,
         max_total_bytes: SMALL_MESSAGE_BYTES as u64,
         budget: Some(Budget {
@@ -296,9 +182,10 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
             per_second: 50,
             burst_bytes: mib(1),
             bytes_per_second: mib(1) / 4,
+            over: OverBudget::Coalesce,
         }),
-        effect: "Sets back the watch for a renderer that does not respond; a hidden page is not \
-                 watched.",
+        effect: "Sets back the watch for a renderer that does not respond, or for the thread of it \
+                 that the status names; a hidden page is not watched.",
         method: Method {
             name: "sendStatus",
             signature: "(status: RendererStatus): void",
@@ -312,6 +199,7 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
         direction: Direction::OneWay,
         payload: Payload::Log,
         reply: Reply::Empty,
+        acknowledgement: Acknowledgement::Durable,
         max_bytes: TELEMETRY_ITEM_BYTES,
         max_total_bytes: TELEMETRY_ITEM_BYTES as u64,
         budget: Some(Budget {
@@ -319,6 +207,7 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
             per_second: 1_000,
             burst_bytes: mib(16),
             bytes_per_second: mib(2),
+            over: OverBudget::Wait,
         }),
         effect: "Adds main's attributes (release, environment, process, device) and batches the log \
                  for Sentry.",
@@ -335,6 +224,7 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
         direction: Direction::OneWay,
         payload: Payload::Metric,
         reply: Reply::Empty,
+        acknowledgement: Acknowledgement::Durable,
         max_bytes: TELEMETRY_ITEM_BYTES,
         max_total_bytes: TELEMETRY_ITEM_BYTES as u64,
         budget: Some(Budget {
@@ -342,6 +232,7 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
             per_second: 1_000,
             burst_bytes: mib(16),
             bytes_per_second: mib(2),
+            over: OverBudget::Wait,
         }),
         effect: "Adds main's attributes (release, environment, process, device) and batches the \
                  metric for Sentry.",
@@ -358,16 +249,18 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
         direction: Direction::Request,
         payload: Payload::Empty,
         reply: Reply::Flush,
-        max_bytes: 0,
-        max_total_bytes: 0,
+        acknowledgement: Acknowledgement::AllDurable,
+        max_bytes: SMALL_MESSAGE_BYTES,
+        max_total_bytes: SMALL_MESSAGE_BYTES as u64,
         budget: Some(Budget {
-            burst: 100,
-            per_second: 10,
-            burst_bytes: 0,
-            bytes_per_second: 0,
+            burst: 1_000,
+            per_second: 100,
+            burst_bytes: mib(4),
+            bytes_per_second: mib(1),
+            over: OverBudget::Wait,
         }),
-        effect: "Makes everything that the renderer sent before durable, then answers. It does not \
-                 wait for the network.",
+        effect: "Makes everything that main has got of the renderer before durable, then answers. \
+                 It does not wait for the network.",
         method: Method {
             name: "flush",
             signature: "(): Promise<FlushResult>",
@@ -382,6 +275,7 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
         direction: Direction::Stream,
         payload: Payload::Stream,
         reply: Reply::Stream,
+        acknowledgement: Acknowledgement::BytesDurable,
         max_bytes: CHUNK_BYTES,
         max_total_bytes: STREAM_BYTES,
         budget: Some(Budget {
@@ -389,9 +283,11 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
             per_second: 500,
             burst_bytes: mib(256),
             bytes_per_second: mib(64),
+            over: OverBudget::Wait,
         }),
         effect: "Writes the bytes to disk as they come and queues them for Sentry as an attachment \
-                 of the event that the opening names.",
+                 of the event that the opening names. An attachment by which Sentry makes an event, \
+                 such as a minidump, is refused and counted.",
         method: Method {
             name: "sendAttachment",
             signature: "(attachment: StreamOpening, data: Blob | ArrayBuffer | Uint8Array): \
@@ -407,11 +303,13 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
         direction: Direction::Push,
         payload: Payload::Config,
         reply: Reply::Empty,
+        acknowledgement: Acknowledgement::Never,
         max_bytes: SMALL_MESSAGE_BYTES,
         max_total_bytes: SMALL_MESSAGE_BYTES as u64,
         budget: None,
         effect: "The renderer pauses or resumes, samples, and drops logs below the level, as main \
-                 says. Main enforces the same on what arrives.",
+                 says, and goes back to its own values where main says nothing. Main enforces the \
+                 same on what arrives.",
         method: Method {
             name: "onConfig",
             signature: "(listener: (config: Config) => void): () => void",
@@ -423,14 +321,15 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
         channel: Channel::Trace,
         name: "trace",
         origin: Origin::Guardhouse,
-        direction: Direction::Push,
+        direction: Direction::Relay,
         payload: Payload::Trace,
         reply: Reply::Empty,
+        acknowledgement: Acknowledgement::Never,
         max_bytes: TRACE_MESSAGE_BYTES,
         max_total_bytes: TRACE_MESSAGE_BYTES as u64,
         budget: None,
-        effect: "The renderer continues the trace: main's own, or one that main relays from \
-                 another renderer.",
+        effect: "The renderer continues the trace: main's own, or that of another renderer, which \
+                 main has from the other's scope.",
         method: Method {
             name: "onTrace",
             signature: "(listener: (trace: Trace) => void): () => void",
@@ -449,140 +348,6 @@ const _: () = {
         index += 1;
     }
 };
-
-/// The types that the methods of the bridge speak of, in TypeScript.
-pub const BRIDGE_TYPES: &[BridgeType] = &[
-    BridgeType {
-        name: "FeedbackResult",
-        doc: "What became of user feedback. Empty if nothing was sent.",
-        body: "{
-  /** The status with which Sentry answered. */
-  statusCode?: number;
-  /** The headers of the answer that say how to go on. */
-  headers?: {
-    'x-sentry-rate-limits': string | null;
-    'retry-after': string | null;
-    [header: string]: string | null;
-  };
-}",
-    },
-    BridgeType {
-        name: "FlushResult",
-        doc: "Answer to `flush`.",
-        body: "{
-  /** Whether everything that was handed over before is on disk. */
-  durable: boolean;
-}",
-    },
-    BridgeType {
-        name: "RendererStatus",
-        doc: "Heartbeat of a page, with what its watch should look for.",
-        body: "{
-  /** `alive` is the heartbeat, the others say whether the page can be seen. */
-  status: 'alive' | 'visible' | 'hidden';
-  config: {
-    /** Milliseconds between two heartbeats. */
-    pollInterval: number;
-    /** Milliseconds without a heartbeat after which the page counts as not responding. */
-    anrThreshold: number;
-    /** Whether to look for the stack of a page that does not respond. */
-    captureStackTrace: boolean;
-  };
-}",
-    },
-    BridgeType {
-        name: "SerializedAttributes",
-        doc: "Attributes of a log or metric, each with its type.",
-        body: "{
-  [name: string]: { value?: unknown; type?: string; unit?: string };
-}",
-    },
-    BridgeType {
-        name: "SerializedLog",
-        doc: "One log, as Sentry's JavaScript SDK serialises it. Members that are not named here are \
-              kept.",
-        body: "{
-  /** Seconds since 1970. */
-  timestamp: number;
-  level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
-  body: unknown;
-  trace_id?: string;
-  severity_number?: number | undefined;
-  attributes?: SerializedAttributes;
-}",
-    },
-    BridgeType {
-        name: "SerializedMetric",
-        doc: "One metric, as Sentry's JavaScript SDK serialises it. Members that are not named here \
-              are kept.",
-        body: "{
-  /** Seconds since 1970. */
-  timestamp: number;
-  name: string;
-  type: 'counter' | 'gauge' | 'distribution';
-  value: number;
-  unit?: string;
-  trace_id?: string;
-  span_id?: string;
-  attributes?: SerializedAttributes;
-}",
-    },
-    BridgeType {
-        name: "StreamOpening",
-        doc: "What a stream of bytes is.",
-        body: "{
-  /** The name that the attachment gets in Sentry. */
-  filename: string;
-  /** The event that the attachment belongs to. */
-  eventId: string;
-  contentType?: string;
-  attachmentType?: string;
-}",
-    },
-    BridgeType {
-        name: "StreamResult",
-        doc: "How much of a stream has arrived.",
-        body: "{
-  /** Bytes that are on disk. */
-  received: number;
-  /** Whether that is all of it. */
-  complete: boolean;
-}",
-    },
-    BridgeType {
-        name: "Config",
-        doc: "How main wants a page to behave. What is missing stays as it is.",
-        body: "{
-  /** Whether to keep quiet until told otherwise. */
-  paused?: boolean;
-  /** Share of errors to report, 0 to 1. */
-  sampleRate?: number;
-  /** Share of traces to report, 0 to 1. */
-  tracesSampleRate?: number;
-  /** The least severe logs to report. */
-  logLevel?: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
-}",
-    },
-    BridgeType {
-        name: "Trace",
-        doc: "A trace to continue, in the forms of the headers of the same names.",
-        body: "{
-  sentryTrace: string;
-  baggage?: string;
-}",
-    },
-];
-
-/// A type that the methods of the bridge speak of.
-#[derive(Clone, Copy, Debug)]
-pub struct BridgeType {
-    /// Its name.
-    pub name: &'static str,
-    /// What it is for.
-    pub doc: &'static str,
-    /// Its members, in TypeScript.
-    pub body: &'static str,
-}
 
 #[cfg(test)]
 mod tests {
@@ -618,6 +383,22 @@ mod tests {
                     assert!(budget.burst_bytes >= row.max_bytes as u64, "{}", row.name);
                 }
                 None => assert!(!row.direction.is_to_main(), "{}", row.name),
+            }
+        }
+    }
+
+    #[test]
+    fn what_would_be_lost_waits_and_what_is_pushed_is_acknowledged_by_nobody() {
+        for row in &CONTRACT {
+            let is_never = row.acknowledgement == Acknowledgement::Never;
+            assert_eq!(is_never, !row.direction.is_to_main(), "{}", row.name);
+            let over = row.budget.map(|budget| budget.over);
+            match row.direction {
+                // Its sender hears what became of it, and can say it again.
+                Direction::Request => assert_ne!(over, Some(OverBudget::Coalesce), "{}", row.name),
+                Direction::Stream => assert_eq!(over, Some(OverBudget::Wait), "{}", row.name),
+                Direction::OneWay => assert_ne!(over, Some(OverBudget::Refuse), "{}", row.name),
+                Direction::Push | Direction::Relay => assert_eq!(over, None, "{}", row.name),
             }
         }
     }

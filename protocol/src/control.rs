@@ -1,18 +1,24 @@
 //! What main tells renderers.
 
 use crate::PayloadError;
-use crate::json::{Json, ObjectWriter};
+use crate::json::{Json, ObjectWriter, Value};
 use crate::limits::BAGGAGE_BYTES;
 use crate::members::Members;
 
-/// How main wants renderers to behave. What is `None` stays as it is.
+/// How main wants renderers to behave: all that it wants, each time. `None` is the renderer's own
+/// value, as its application set it, whatever main wanted before.
+///
+/// What an older renderer does not understand it takes for `None`, one value at a time, so that the
+/// rest still reaches it. Only of `paused`, on which consent depends, the careful reading counts:
+/// whatever is there and is not `false` means that it shall pause.
 ///
 /// ```
 /// use guardhouse_protocol::Config;
 ///
 /// let pause = Config { paused: Some(true), ..Config::default() };
 /// assert_eq!(pause.to_json().text(), r#"{"paused":true}"#);
-/// assert_eq!(Config::parse(br#"{"paused":true,"new_in_2030":1}"#)?, pause);
+/// let newer = br#"{"paused":true,"logLevel":"notice","new_in_2030":1}"#;
+/// assert_eq!(Config::parse(newer)?, pause);
 /// # Ok::<(), guardhouse_protocol::PayloadError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -74,39 +80,25 @@ impl LogLevel {
 }
 
 impl Config {
-    /// Reads the payload of the `config` channel.
+    /// Reads the payload of the `config` channel. It is an error only if it is no object at all.
     pub fn parse(body: &[u8]) -> Result<Self, PayloadError> {
         let members = Members::read(body)?;
-        let rate = |member: &'static str| {
-            let Some(value) = members.find(member) else {
-                return Ok(None);
-            };
-            match value.as_f64().filter(|rate| (0.0..=1.0).contains(rate)) {
-                Some(rate) => Ok(Some(rate)),
-                None => Err(PayloadError::invalid(
-                    member,
-                    "it is not a number from 0 to 1",
-                )),
-            }
+        let rate = |member| {
+            let rate = members.find(member)?.as_f64()?;
+            (0.0..=1.0).contains(&rate).then_some(rate)
         };
-        let log_level = match members.find_text("logLevel")? {
-            Some(name) => Some(LogLevel::from_name(&name).ok_or_else(|| {
-                PayloadError::invalid("logLevel", "it is not the name of a log level")
-            })?),
-            None => None,
-        };
+        let log_level = members.find("logLevel").and_then(Value::as_str);
         Ok(Self {
             paused: members
                 .find("paused")
-                .map(|_| members.flag("paused"))
-                .transpose()?,
-            sample_rate: rate("sampleRate")?,
-            traces_sample_rate: rate("tracesSampleRate")?,
-            log_level,
+                .map(|paused| paused.as_bool() != Some(false)),
+            sample_rate: rate("sampleRate"),
+            traces_sample_rate: rate("tracesSampleRate"),
+            log_level: log_level.and_then(|name| LogLevel::from_name(&name)),
         })
     }
 
-    /// The payload of the `config` channel.
+    /// The payload of the `config` channel. A rate that is none from 0 to 1 is left out.
     pub fn to_json(&self) -> Json {
         let mut object = ObjectWriter::new();
         if let Some(paused) = self.paused {
@@ -116,7 +108,7 @@ impl Config {
             ("sampleRate", self.sample_rate),
             ("tracesSampleRate", self.traces_sample_rate),
         ] {
-            if let Some(rate) = rate {
+            if let Some(rate) = rate.filter(|rate| (0.0..=1.0).contains(rate)) {
                 object.member(name, Json::number(rate));
             }
         }
@@ -231,22 +223,49 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
-        for (body, message) in [
-            (r#"{"paused":1}"#, "\"paused\" is invalid"),
-            (
-                r#"{"sampleRate":1.5}"#,
-                "\"sampleRate\" is invalid: it is not a number from 0 to 1",
-            ),
-            (
-                r#"{"tracesSampleRate":"1"}"#,
-                "\"tracesSampleRate\" is invalid",
-            ),
-            (r#"{"logLevel":"loud"}"#, "\"logLevel\" is invalid"),
+    fn one_value_that_is_not_understood_costs_no_other() {
+        for unknown in [
+            r#""sampleRate":1.5"#,
+            r#""sampleRate":"all""#,
+            r#""tracesSampleRate":{"by":"route"}"#,
+            r#""logLevel":"loud""#,
+            r#""logLevel":5"#,
         ] {
-            let error = Config::parse(body.as_bytes()).unwrap_err().to_string();
-            assert!(error.contains(message), "{error}");
+            for paused in [true, false] {
+                let body = format!(r#"{{{unknown},"paused":{paused}}}"#);
+                let expected = Config {
+                    paused: Some(paused),
+                    ..Config::default()
+                };
+                assert_eq!(Config::parse(body.as_bytes()), Ok(expected), "{body}");
+            }
         }
+        assert!(Config::parse(b"[]").is_err());
+    }
+
+    #[test]
+    fn whoever_cannot_tell_whether_to_pause_pauses() {
+        for (paused, expected) in [
+            ("true", Some(true)),
+            ("false", Some(false)),
+            ("null", None),
+            ("1", Some(true)),
+            (r#"{"until":"consent"}"#, Some(true)),
+        ] {
+            let body = format!(r#"{{"paused":{paused}}}"#);
+            let config = Config::parse(body.as_bytes()).unwrap();
+            assert_eq!(config.paused, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_written_that_is_not_read() {
+        let config = Config {
+            sample_rate: Some(f64::NAN),
+            traces_sample_rate: Some(-1.0),
+            ..Config::default()
+        };
+        assert_eq!(config.to_json().text(), "{}");
     }
 
     #[test]

@@ -10,7 +10,8 @@
 //!   [`ScopeMessage`](scope::ScopeMessage), a [`Log`], ….
 //! - [`Envelope`] and [`json`] read and change what is on its way to Sentry, and lose nothing of it.
 //! - [`scope`] keeps what each process contributes to events.
-//! - [`frame`] is how native processes write messages to each other's sockets.
+//! - [`frame`] is how native processes write messages to each other's sockets, [`http`] how requests
+//!   carry them.
 //!
 //! Nothing here does I/O, knows a clock or starts a thread: bytes and times are arguments, what to do
 //! is the result. Nothing panics on what a peer sent, and nothing sets memory aside for a length that
@@ -26,6 +27,7 @@ mod envelope;
 mod error;
 mod event_id;
 pub mod frame;
+pub mod http;
 pub mod json;
 pub mod limits;
 mod members;
@@ -52,6 +54,6 @@ pub use mode::{IpcMode, IpcModeError};
 pub use namespace::{Namespace, NamespaceError};
 pub use reply::{FeedbackResult, FlushResult, StreamResult};
 pub use status::{RendererState, Status};
-pub use stream::StreamOpening;
+pub use stream::{StreamOpening, creates_event};
 pub use telemetry::{Attribute, Attributes, Log, Metric};
 pub use timestamp::Timestamp;

@@ -189,7 +189,8 @@ pub const TRACE_MESSAGE_BYTES: usize = 16 * KIB;
 /// Longest `baggage` that is handed on. W3C Baggage asks for at least 8192 bytes.
 pub const BAGGAGE_BYTES: usize = 8192;
 
-/// Longest time that the status of a renderer may name, in milliseconds: a day. Ours.
+/// Longest time that the status of a renderer may name, in milliseconds: a day. Ours; a longer one
+/// counts as this.
 pub const STATUS_MILLIS: u64 = 24 * 60 * 60 * 1000;
 
 /// Largest piece of a stream. Ours: large enough that the frame around it costs nothing, small
@@ -214,8 +215,19 @@ pub const FEEDBACK_REPLY_BYTES: usize = 16 * KIB;
 /// Longest reason for which main declines a message. Ours: it is one sentence.
 pub const REASON_BYTES: usize = KIB;
 
+/// Longest name of the thread whose heartbeat a status is, in bytes of UTF-8. Ours; operating
+/// systems stop far below.
+pub const THREAD_NAME_BYTES: usize = 128;
+
 /// Largest first frame of a connection, which comes from somebody who has proved nothing yet.
 pub const HELLO_BYTES: usize = 4 * KIB;
 
-/// Length of the proof that a native renderer shows, in bytes. 256 bits cannot be guessed.
+/// Longest sentence with which main refuses a renderer. Ours: it fits [`HELLO_BYTES`] beside the
+/// reason even if every byte of both has to be escaped, which takes six.
+pub const REJECTION_MESSAGE_BYTES: usize = 600;
+
+/// Longest reason of a newer main, for programs, for which it refuses a renderer. Ours.
+pub const REJECTION_REASON_BYTES: usize = 64;
+
+/// Length of the secrets that native renderers show, in bytes. 256 bits cannot be guessed.
 pub const PROOF_BYTES: usize = 32;

@@ -58,7 +58,8 @@ pub enum Message {
 }
 
 impl Message {
-    /// Reads what was said on a channel. What is larger than the contract allows is not looked at.
+    /// Reads what was said on a channel. What is larger than the contract allows is not looked at,
+    /// nor is what is said where there is nothing to say.
     pub fn parse(channel: Channel, payload: Bytes) -> Result<Self, MessageError> {
         let error = |fault| MessageError { channel, fault };
         let max_bytes = match channel {
@@ -182,6 +183,7 @@ mod tests {
     fn every_channel_has_its_message() {
         for (channel, payload) in [
             (Channel::Start, ""),
+            (Channel::Start, "{}"),
             (Channel::Scope, "{}"),
             (Channel::Scope, "[]"),
             (Channel::Envelope, "{}\n"),
@@ -190,6 +192,7 @@ mod tests {
             (Channel::StructuredLog, "{}"),
             (Channel::Metric, "{}"),
             (Channel::Flush, ""),
+            (Channel::Flush, r#"{"new_in_2030":1}"#),
             (
                 Channel::Attachment,
                 r#"{"filename":"f","eventId":"9ec79c33ec9942ab8353589fcb2e04dc"}"#,
@@ -208,7 +211,10 @@ mod tests {
     #[test]
     fn what_is_larger_than_the_contract_allows_is_not_looked_at() {
         for channel in Channel::ALL {
-            let max_bytes = channel.declaration().max_bytes;
+            let max_bytes = match channel {
+                Channel::Attachment => STREAM_OPENING_BYTES,
+                _ => channel.declaration().max_bytes,
+            };
             let error = Message::parse(channel, vec![b'x'; max_bytes + 1].into()).unwrap_err();
             assert!(error.is_too_large(), "{error}");
             assert_eq!(error.channel(), channel);

@@ -8,7 +8,8 @@ use crate::limits::SMALL_MESSAGE_BYTES;
 use crate::members::Members;
 
 /// What became of user feedback: what Sentry's JavaScript SDK calls the result of its transport.
-/// Empty if nothing was sent.
+/// Empty if nothing was sent yet. Feedback beyond its budget is answered by main itself, with status
+/// 429 as Sentry would.
 ///
 /// ```
 /// use guardhouse_protocol::FeedbackResult;
@@ -53,25 +54,26 @@ impl FeedbackResult {
         })
     }
 
-    /// The reply of the `feedback` channel. A header that is longer than any sense is left out.
+    /// The reply of the `feedback` channel. Where there are headers, each is there, as the SDK in a
+    /// page expects: `null` if Sentry did not send it, or one that is longer than any sense.
     pub fn to_json(&self) -> Json {
-        let mut headers = ObjectWriter::new();
-        for (name, value) in [
-            (RATE_LIMITS, &self.rate_limits),
-            (RETRY_AFTER, &self.retry_after),
-        ] {
-            if let Some(value) = value
+        let sensible = |value: &Option<String>| {
+            value
                 .as_deref()
-                .filter(|v| v.len() <= SMALL_MESSAGE_BYTES / 4)
-            {
-                headers.member(name, value);
-            }
-        }
+                .filter(|value| value.len() <= SMALL_MESSAGE_BYTES / 4)
+                .map(Json::from)
+        };
+        let rate_limits = sensible(&self.rate_limits);
+        let retry_after = sensible(&self.retry_after);
         let mut object = ObjectWriter::new();
         if let Some(status) = self.status_code {
             object.member("statusCode", u64::from(status));
         }
-        if !headers.is_empty() {
+        if rate_limits.is_some() || retry_after.is_some() {
+            let mut headers = ObjectWriter::new();
+            headers
+                .member(RATE_LIMITS, rate_limits.unwrap_or_else(Json::null))
+                .member(RETRY_AFTER, retry_after.unwrap_or_else(Json::null));
             object.member("headers", headers.finish());
         }
         object.finish()
@@ -147,6 +149,17 @@ mod tests {
             r#"{"statusCode":429,"headers":{"x-sentry-rate-limits":"60:error:key","retry-after":"60"}}"#
         );
         assert_eq!(FeedbackResult::parse(json.text().as_bytes()), Ok(feedback));
+
+        let later = FeedbackResult {
+            retry_after: Some("60".into()),
+            ..FeedbackResult::default()
+        };
+        let json = later.to_json();
+        assert_eq!(
+            json.text(),
+            r#"{"headers":{"x-sentry-rate-limits":null,"retry-after":"60"}}"#
+        );
+        assert_eq!(FeedbackResult::parse(json.text().as_bytes()), Ok(later));
 
         let flush = FlushResult { durable: true };
         assert_eq!(

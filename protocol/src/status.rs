@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use crate::PayloadError;
-use crate::json::Value;
-use crate::limits::STATUS_MILLIS;
+use crate::error::cut;
+use crate::json::{Json, ObjectWriter, Value};
+use crate::limits::{STATUS_MILLIS, THREAD_NAME_BYTES};
 use crate::members::Members;
 
-/// The heartbeat of a renderer's main thread, and what to watch for.
+/// The heartbeat of a thread of a renderer, and what to watch for. A page has one thread; a native
+/// renderer says which of its threads it is, if it watches more than one.
 ///
 /// ```
 /// use guardhouse_protocol::{RendererState, Status};
@@ -21,9 +23,12 @@ use crate::members::Members;
 ///     assert_eq!(status.state, RendererState::Hidden);
 ///     assert_eq!(status.anr_threshold.as_millis(), 400);
 /// }
+///
+/// let heartbeat = Status::new(RendererState::Alive).with_thread("ui");
+/// assert_eq!(Status::parse(heartbeat.to_json().text().as_bytes())?, heartbeat);
 /// # Ok::<(), guardhouse_protocol::PayloadError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
     /// What the renderer says of itself.
     pub state: RendererState,
@@ -34,6 +39,7 @@ pub struct Status {
     pub anr_threshold: Duration,
     /// Whether to look for the stack of a renderer that does not respond.
     pub capture_stack_trace: bool,
+    thread: Option<Box<str>>,
 }
 
 /// What a renderer says of itself.
@@ -47,8 +53,45 @@ pub enum RendererState {
     Hidden,
 }
 
+impl RendererState {
+    /// The state as it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::Visible => "visible",
+            Self::Hidden => "hidden",
+        }
+    }
+}
+
 impl Status {
-    /// Reads either form.
+    /// A status with the times that the SDK in a page has by default, of no thread in particular.
+    pub const fn new(state: RendererState) -> Self {
+        Self {
+            state,
+            poll_interval: Duration::from_secs(1),
+            anr_threshold: Duration::from_secs(5),
+            capture_stack_trace: false,
+            thread: None,
+        }
+    }
+
+    /// The same status of the thread with this name. What is longer than [`THREAD_NAME_BYTES`] loses
+    /// its end: a heartbeat is worth more than a name.
+    #[must_use]
+    pub fn with_thread(self, name: &str) -> Self {
+        Self {
+            thread: Some(cut(name, THREAD_NAME_BYTES).into()),
+            ..self
+        }
+    }
+
+    /// The name of the thread whose heartbeat it is, if the renderer says.
+    pub fn thread(&self) -> Option<&str> {
+        self.thread.as_deref()
+    }
+
+    /// Reads either form. Times that are longer than a day count as a day.
     pub fn parse(body: &[u8]) -> Result<Self, PayloadError> {
         let outer = Members::read(body)?;
         let members = match outer.object("status") {
@@ -68,24 +111,39 @@ impl Status {
             .find("config")
             .map(|_| members.object("config"))
             .transpose()?;
-        let millis = |member: &'static str, default: u64| match config
-            .as_ref()
-            .and_then(|config| config.find(member))
-        {
-            Some(value) => duration(member, value),
-            None => Ok(Duration::from_millis(default)),
+        let mut status = Self::new(state);
+        if let Some(thread) = members.find_text("thread")? {
+            status = status.with_thread(&thread);
+        }
+        let Some(config) = config else {
+            return Ok(status);
         };
-        Ok(Self {
-            state,
-            poll_interval: millis("pollInterval", 1000)?,
-            anr_threshold: millis("anrThreshold", 5000)?,
-            capture_stack_trace: match &config {
-                Some(config) if config.find("captureStackTrace").is_some() => {
-                    config.flag("captureStackTrace")?
-                }
-                _ => false,
-            },
-        })
+        if let Some(value) = config.find("pollInterval") {
+            status.poll_interval = duration("pollInterval", value)?;
+        }
+        if let Some(value) = config.find("anrThreshold") {
+            status.anr_threshold = duration("anrThreshold", value)?;
+        }
+        if config.find("captureStackTrace").is_some() {
+            status.capture_stack_trace = config.flag("captureStackTrace")?;
+        }
+        Ok(status)
+    }
+
+    /// The payload of the `status` channel, as the bridge hands it over.
+    pub fn to_json(&self) -> Json {
+        let mut config = ObjectWriter::new();
+        config
+            .member("pollInterval", millis(self.poll_interval))
+            .member("anrThreshold", millis(self.anr_threshold))
+            .member("captureStackTrace", self.capture_stack_trace);
+        let mut object = ObjectWriter::new();
+        object.member("status", self.state.name());
+        if let Some(thread) = self.thread() {
+            object.member("thread", thread);
+        }
+        object.member("config", config.finish());
+        object.finish()
     }
 }
 
@@ -93,14 +151,25 @@ impl Status {
 fn duration(member: &'static str, value: Value<'_>) -> Result<Duration, PayloadError> {
     value
         .as_f64()
-        .filter(|millis| (0.0..=STATUS_MILLIS as f64).contains(millis))
-        .map(|millis| Duration::from_micros((millis * 1000.0) as u64))
-        .ok_or_else(|| PayloadError::invalid(member, "it is not a time of up to a day"))
+        .filter(|millis| *millis >= 0.0)
+        .map(|millis| millis.min(STATUS_MILLIS as f64))
+        .map(|millis| Duration::from_micros((millis * 1000.0).round() as u64))
+        .ok_or_else(|| PayloadError::invalid(member, "it is not a time in milliseconds"))
+}
+
+fn millis(duration: Duration) -> Json {
+    let longest = Duration::from_millis(STATUS_MILLIS);
+    let micros = duration.min(longest).as_micros() as u64;
+    match micros % 1000 {
+        0 => Json::from(micros / 1000),
+        _ => Json::number(micros as f64 / 1000.0),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::SMALL_MESSAGE_BYTES;
 
     #[test]
     fn what_is_missing_has_the_sdks_defaults() {
@@ -126,12 +195,13 @@ mod tests {
             (r#"{"status":"alive","config":1}"#, "\"config\" is invalid"),
             (
                 r#"{"status":"alive","config":{"pollInterval":-1}}"#,
-                "\"pollInterval\" is invalid: it is not a time of up to a day",
+                "\"pollInterval\" is invalid: it is not a time in milliseconds",
             ),
             (
                 r#"{"status":"alive","config":{"anrThreshold":1e400}}"#,
                 "\"anrThreshold\" is invalid",
             ),
+            (r#"{"status":"alive","thread":1}"#, "\"thread\" is invalid"),
             (
                 r#"{"status":"alive","config":{"captureStackTrace":1}}"#,
                 "\"captureStackTrace\"",
@@ -140,5 +210,37 @@ mod tests {
             let error = Status::parse(body.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(message), "{error}");
         }
+    }
+
+    #[test]
+    fn writing_is_what_reading_undoes() {
+        let mut status = Status::new(RendererState::Hidden).with_thread("compositor \"1\"");
+        status.poll_interval = Duration::from_micros(16_667);
+        status.anr_threshold = Duration::from_millis(400);
+        status.capture_stack_trace = true;
+        let json = status.to_json();
+        assert_eq!(
+            json.text(),
+            r#"{"status":"hidden","thread":"compositor \"1\"","config":{"pollInterval":16.667,"anrThreshold":400,"captureStackTrace":true}}"#
+        );
+        assert_eq!(Status::parse(json.text().as_bytes()), Ok(status));
+    }
+
+    #[test]
+    fn no_heartbeat_is_lost_because_it_says_too_much() {
+        let day = Duration::from_secs(24 * 60 * 60);
+        let body = r#"{"status":"alive","config":{"pollInterval":86400001,"anrThreshold":1e300}}"#;
+        let status = Status::parse(body.as_bytes()).unwrap();
+        assert_eq!((status.poll_interval, status.anr_threshold), (day, day));
+
+        let mut endless = Status::new(RendererState::Alive).with_thread(&"\u{1}".repeat(10_000));
+        assert_eq!(endless.thread().unwrap().len(), THREAD_NAME_BYTES);
+        endless.anr_threshold = Duration::MAX;
+        let json = endless.to_json();
+        assert!(json.text().len() <= SMALL_MESSAGE_BYTES);
+        assert_eq!(
+            Status::parse(json.text().as_bytes()).unwrap().anr_threshold,
+            day
+        );
     }
 }

@@ -9,7 +9,7 @@
  */
 export interface Bridge {
   /**
-   * Says that the page's SDK has started. The SDK calls it once.
+   * Says that an SDK has started in the page. Each client of the SDK calls it once.
    */
   sendRendererStart(): void;
 
@@ -85,10 +85,10 @@ export interface Bridge {
 }
 
 /**
- * What became of user feedback. Empty if nothing was sent.
+ * What became of user feedback. Empty if nothing was sent yet.
  */
 export interface FeedbackResult {
-  /** The status with which Sentry answered. */
+  /** The status with which Sentry answered; 429 also if main takes no more for now. */
   statusCode?: number;
   /** The headers of the answer that say how to go on. */
   headers?: {
@@ -166,7 +166,10 @@ export interface StreamOpening {
   /** The event that the attachment belongs to. */
   eventId: string;
   contentType?: string;
+  /** None by which Sentry makes an event, such as `event.minidump`. */
   attachmentType?: string;
+  /** Bytes in all. The bridge fills it in. */
+  size?: number;
 }
 
 /**
@@ -180,17 +183,18 @@ export interface StreamResult {
 }
 
 /**
- * How main wants a page to behave. What is missing stays as it is.
+ * How main wants a page to behave: all that it wants, each time. What is missing or `null`, or not
+ * understood, is the page's own value.
  */
 export interface Config {
-  /** Whether to keep quiet until told otherwise. */
-  paused?: boolean;
+  /** Whether to keep quiet until told otherwise. Anything but `false` and `null` means so. */
+  paused?: boolean | null;
   /** Share of errors to report, 0 to 1. */
-  sampleRate?: number;
+  sampleRate?: number | null;
   /** Share of traces to report, 0 to 1. */
-  tracesSampleRate?: number;
+  tracesSampleRate?: number | null;
   /** The least severe logs to report. */
-  logLevel?: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
+  logLevel?: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | null;
 }
 
 /**

@@ -186,15 +186,19 @@ fn meet(gate: &Gate, hello: &Hello) -> Result<Frame, Failure> {
         return Err(Failure::Failed("a hello became something else".into()));
     };
     let answer = match gate.admit(&heard) {
-        Ok(version) => Frame::Welcome(Welcome::new(version, Default::default())),
-        Err(refusal) => Frame::Refused(refusal),
+        Ok(version) => Frame::Welcome(Welcome::new(
+            version,
+            Default::default(),
+            Proof::new([9; 32]),
+        )),
+        Err(rejection) => Frame::Refused(rejection),
     };
     across(answer, Side::Main)
 }
 
 fn refused(gate: &Gate, hello: &Hello) -> Result<String, Failure> {
     match meet(gate, hello)? {
-        Frame::Refused(refusal) => Ok(refusal.to_string()),
+        Frame::Refused(rejection) => Ok(rejection.to_string()),
         other => Err(Failure::Failed(format!(
             "it should have been refused, but got {other:?}"
         ))),

@@ -15,8 +15,15 @@ pub(crate) fn root() -> PathBuf {
 
 /// Where Cargo puts what it builds.
 pub(crate) fn target() -> PathBuf {
-    let directory = env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    root().join(directory)
+    chosen_target().unwrap_or_else(|| root().join("target"))
+}
+
+/// The target directory of the environment. As for Cargo, a relative one begins at the directory in
+/// which the command was typed.
+fn chosen_target() -> Option<PathBuf> {
+    let directory = env::var_os("CARGO_TARGET_DIR")?;
+    let here = env::current_dir().unwrap_or_else(|_| root());
+    Some(here.join(directory))
 }
 
 /// A call of the same Cargo that runs us, in the root of the workspace.
@@ -24,6 +31,10 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> 
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
     command.args(arguments).current_dir(root());
+    // It runs in another directory, but means the same one.
+    if let Some(target) = chosen_target() {
+        command.env("CARGO_TARGET_DIR", target);
+    }
     command
 }
 

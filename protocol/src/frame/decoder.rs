@@ -6,6 +6,7 @@ use bytes::{Buf, BytesMut};
 
 use super::head::{Head, MAGIC, may_be_opening};
 use super::{Frame, FrameError, HEAD_BYTES, Side, Version, Violation};
+use crate::limits::KIB;
 
 /// Reads what the other side of one connection sends.
 ///
@@ -17,11 +18,12 @@ use super::{Frame, FrameError, HEAD_BYTES, Side, Version, Violation};
 ///
 /// # Memory
 ///
-/// The decoder sets nothing aside for what a head claims: it holds the bytes that have come, and
-/// its buffer grows with them as a [`Vec`] does. A head is judged as soon as its 16 bytes are
-/// there. So whoever pushes at most `n` bytes at a time and polls after each time makes it hold no
-/// more than the largest frame of the contract and `n`; before the handshake, no more than
-/// [`HELLO_BYTES`](crate::limits::HELLO_BYTES) and `n`. Pieces of about 64 KiB are a good measure.
+/// A head is judged as soon as its 16 bytes are there. What it claims is not set aside at once: the
+/// buffer grows with the bytes that come, by steps of four, and not beyond the frame that they
+/// begin. So whoever pushes at most 64 KiB at a time, which is a good measure, and polls after each
+/// time makes the buffer no larger than the largest frame of the contract and 64 KiB; before the
+/// handshake, no larger than [`HELLO_BYTES`](crate::limits::HELLO_BYTES) and 128 KiB. At the moment
+/// in which it grows, the former buffer is there too, which is at most a quarter of the new one.
 /// Do not read on while the handshake is undecided.
 ///
 /// Payloads are not copied out of the buffer, so a small one keeps the bytes in memory that were
@@ -66,7 +68,14 @@ pub struct Decoder {
     taken: usize,
     /// How many bytes of the connection came before the buffer.
     offset: u64,
+    /// How long the frame is whose head has been judged and whose payload is still to come; 0 if
+    /// there is none.
+    awaited: usize,
 }
+
+/// What is pushed at a time, as far as the buffer plans for it: so much of what comes behind a frame
+/// may be there before the frame is taken out.
+const PIECE_BYTES: usize = 64 * KIB;
 
 #[derive(Clone, Debug)]
 enum Phase {
@@ -105,14 +114,33 @@ impl Decoder {
             buffer: BytesMut::new(),
             taken: 0,
             offset: 0,
+            awaited: 0,
         }
     }
 
     /// Takes what the socket gave. After an error it takes no more.
     pub fn push(&mut self, bytes: &[u8]) {
         if !matches!(self.phase, Phase::Failed(_)) {
+            self.make_room(bytes.len());
             self.buffer.extend_from_slice(bytes);
         }
+    }
+
+    /// Grows the buffer in steps that end with the frame that is awaited. Left to itself it would
+    /// double, and so be twice as large as the frame, or be there twice, when a large one comes.
+    fn make_room(&mut self, more: usize) {
+        let needed = self.buffer.len() + more;
+        if needed <= self.buffer.capacity() || self.awaited <= self.buffer.len() {
+            return;
+        }
+        let mut room = self.awaited + more.max(PIECE_BYTES);
+        while room / 4 >= needed {
+            room /= 4;
+        }
+        let mut grown = BytesMut::with_capacity(room);
+        grown.extend_from_slice(&self.buffer);
+        self.buffer = grown;
+        self.taken = 0;
     }
 
     /// The next frame, if all of it is there.
@@ -198,8 +226,10 @@ impl Decoder {
         let head = self.judge(bytes)?;
         let length = HEAD_BYTES + head.length;
         if self.buffer.len() < length {
+            self.awaited = length;
             return Ok(None);
         }
+        self.awaited = 0;
         let mut payload = self.buffer.split_to(length).freeze();
         payload.advance(HEAD_BYTES);
         let frame = Frame::from_parts(head, payload)?;

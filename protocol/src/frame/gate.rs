@@ -1,10 +1,11 @@
 //! Who is let in: main's decision about a [`Hello`].
 //!
-//! It decides about what stands in the hello, not about how many are inside already; main refuses
-//! with [`RefusalReason::Busy`] itself. It gives no second guess to the process id either: the
-//! socket knows who is really at its other end.
+//! It decides about what stands in the hello, not about who is inside already. Main itself refuses
+//! with [`RejectionReason::Busy`], and looks whether a renderer [resumes](Hello::resumes) one that it
+//! knows. The gate gives no second guess to the process id either: the socket knows who is really at
+//! its other end.
 
-use super::{Hello, Proof, Refusal, RefusalReason, Version, VersionRange};
+use super::{Hello, Proof, Rejection, RejectionReason, Version, VersionRange};
 use crate::Namespace;
 
 /// Main's side of the handshake.
@@ -12,7 +13,7 @@ use crate::Namespace;
 /// ```
 /// use guardhouse_protocol::Namespace;
 /// use guardhouse_protocol::frame::{
-///     Gate, Hello, Proof, RefusalReason, RendererName, Role, Version,
+///     Gate, Hello, Proof, RejectionReason, RendererName, Role, Version,
 /// };
 ///
 /// let gate = Gate::new(Namespace::DEFAULT, Proof::new([7; 32]));
@@ -22,7 +23,7 @@ use crate::Namespace;
 /// assert_eq!(gate.admit(&hello), Ok(Version::ONE));
 ///
 /// hello.proof = Proof::new([8; 32]);
-/// assert_eq!(gate.admit(&hello).unwrap_err().reason, RefusalReason::Proof);
+/// assert_eq!(gate.admit(&hello).unwrap_err().reason(), &RejectionReason::Proof);
 /// # Ok::<(), guardhouse_protocol::PayloadError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -53,21 +54,21 @@ impl Gate {
     ///
     /// The version is looked at first, as what the rest means may depend on it; then the namespace,
     /// since a renderer of another one cannot have the right proof.
-    pub fn admit(&self, hello: &Hello) -> Result<Version, Refusal> {
+    pub fn admit(&self, hello: &Hello) -> Result<Version, Rejection> {
         let version = VersionRange::negotiate(self.versions, hello.versions)
-            .map_err(|mismatch| Refusal::new(RefusalReason::Version, mismatch.to_string()))?;
+            .map_err(|mismatch| Rejection::new(RejectionReason::Version, &mismatch.to_string()))?;
         if hello.namespace != self.namespace {
-            return Err(Refusal::new(
-                RefusalReason::Namespace,
-                format!(
+            return Err(Rejection::new(
+                RejectionReason::Namespace,
+                &format!(
                     "main's namespace is {}, this renderer's is {}: give both the same ipc_namespace",
                     self.namespace, hello.namespace
                 ),
             ));
         }
         if hello.proof != self.proof {
-            return Err(Refusal::new(
-                RefusalReason::Proof,
+            return Err(Rejection::new(
+                RejectionReason::Proof,
                 "the proof is not the one that main handed out: start the renderer through main, \
                  or hand it what main gives for it",
             ));
@@ -117,7 +118,7 @@ mod tests {
             };
             let version = gate().with_versions(main).admit(&hello).unwrap();
             assert_eq!(version.number(), common);
-            let welcome = Welcome::new(version, Uuid::nil());
+            let welcome = Welcome::new(version, Uuid::nil(), Proof::new([2; 32]));
             assert_eq!(hello.check(&welcome), Ok(version));
         }
     }
@@ -132,10 +133,10 @@ mod tests {
                 versions: renderer,
                 ..hello()
             };
-            let refusal = gate().with_versions(main).admit(&hello).unwrap_err();
-            assert_eq!(refusal.reason, RefusalReason::Version);
-            assert!(refusal.message.ends_with(who), "{refusal}");
-            assert!(refusal.to_string().contains(who), "{refusal}");
+            let rejection = gate().with_versions(main).admit(&hello).unwrap_err();
+            assert_eq!(rejection.reason(), &RejectionReason::Version);
+            assert!(rejection.message().ends_with(who), "{rejection}");
+            assert!(rejection.to_string().contains(who), "{rejection}");
         }
     }
 
@@ -150,8 +151,8 @@ mod tests {
             panic!("{decoder:?}");
         };
         let answer = match gate().with_versions(main).admit(&hello) {
-            Ok(version) => Frame::Welcome(Welcome::new(version, Uuid::nil())),
-            Err(refusal) => Frame::Refused(refusal),
+            Ok(version) => Frame::Welcome(Welcome::new(version, Uuid::nil(), Proof::new([2; 32]))),
+            Err(rejection) => Frame::Refused(rejection),
         };
         let mut wire = BytesMut::new();
         answer.encode(Side::Main, &mut wire).unwrap();
@@ -173,8 +174,8 @@ mod tests {
             other => panic!("{other:?}"),
         }
         match meets_the_future(range(1, 1), &body) {
-            Frame::Refused(refusal) => assert_eq!(
-                refusal.to_string(),
+            Frame::Refused(rejection) => assert_eq!(
+                rejection.to_string(),
                 "main refused this renderer (version): main speaks version 1 of the frame format, \
                  this renderer versions 2 to 9: update main"
             ),
@@ -184,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_version_that_was_not_offered_is_mains_fault() {
-        let welcome = Welcome::new(Version::new(2).unwrap(), Uuid::nil());
+        let welcome = Welcome::new(Version::new(2).unwrap(), Uuid::nil(), Proof::new([2; 32]));
         let error = hello().check(&welcome).unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -198,10 +199,10 @@ mod tests {
             namespace: Namespace::new("some-app").unwrap(),
             ..hello()
         };
-        let refusal = gate().admit(&foreign).unwrap_err();
-        assert_eq!(refusal.reason, RefusalReason::Namespace);
+        let rejection = gate().admit(&foreign).unwrap_err();
+        assert_eq!(rejection.reason(), &RejectionReason::Namespace);
         assert_eq!(
-            refusal.message,
+            rejection.message(),
             "main's namespace is sentry-ipc, this renderer's is some-app: give both the same \
              ipc_namespace"
         );
@@ -213,8 +214,8 @@ mod tests {
                 proof: Proof::new(proof),
                 ..hello()
             };
-            let refusal = gate().admit(&forged).unwrap_err();
-            assert_eq!(refusal.reason, RefusalReason::Proof);
+            let rejection = gate().admit(&forged).unwrap_err();
+            assert_eq!(rejection.reason(), &RejectionReason::Proof);
         }
     }
 }

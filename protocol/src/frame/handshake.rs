@@ -1,10 +1,11 @@
 //! How a connection begins: who is there, what both can speak, and whether main lets it in.
 //!
 //! The renderer sends a [`Hello`]; main answers with a [`Welcome`], or with a
-//! [`Refusal`](super::Refusal) and hangs up. Their bodies are JSON, and members that this version
-//! does not know are ignored, so that a newer peer can say more. What is known is checked here,
-//! once: a [`Hello`] that exists is well-formed. Whether it is let in is decided by the
-//! [gate](super::Gate).
+//! [`Rejection`](super::Rejection) and hangs up. Over the protocol it is the same, with these as the
+//! bodies of a request and its answer: see [`http`](crate::http). The bodies are JSON, and members
+//! that this version does not know are ignored, so that a newer peer can say more. What is known is
+//! checked here, once: a [`Hello`] that exists is well-formed. Whether it is let in is decided by
+//! the [gate](super::Gate).
 
 use std::fmt;
 
@@ -32,9 +33,9 @@ pub struct Hello {
     pub pid: u32,
     /// What shows that main started it.
     pub proof: Proof,
-    /// The id that it had on a former connection, if this one takes its place. With it, messages
-    /// and streams go on under their old ids, and main sees which it has already.
-    pub resume: Option<Uuid>,
+    /// Who it was on a former connection, if this one takes its place. With it, messages and
+    /// streams go on under their old ids, and main sees which it has already.
+    pub resume: Option<Resume>,
 }
 
 impl Hello {
@@ -71,7 +72,15 @@ impl Hello {
         }
     }
 
-    pub(super) fn to_body(&self) -> Json {
+    /// Whether it rightly takes the place of the renderer that was welcomed so. An id alone is no
+    /// secret; only who also shows the secret is the same renderer. Where this is false, main treats
+    /// the renderer as a new one and gives it an id of its own.
+    pub fn resumes(&self, former: &Welcome) -> bool {
+        self.resume.as_ref() == Some(&former.resume())
+    }
+
+    /// The payload of the frame, or the body of the request over the protocol.
+    pub fn to_json(&self) -> Json {
         let mut versions = ObjectWriter::new();
         versions
             .member("min", u64::from(self.versions.min().number()))
@@ -83,13 +92,18 @@ impl Hello {
             .member("name", self.name.as_str())
             .member("pid", u64::from(self.pid))
             .member("proof", self.proof.to_hex().as_str());
-        if let Some(id) = self.resume {
-            body.member("resume", id.to_string().as_str());
+        if let Some(former) = &self.resume {
+            let mut resume = ObjectWriter::new();
+            resume
+                .member("rendererId", former.renderer_id.to_string().as_str())
+                .member("secret", former.secret.to_hex().as_str());
+            body.member("resume", resume.finish());
         }
         body.finish()
     }
 
-    pub(super) fn from_body(body: &[u8]) -> Result<Self, PayloadError> {
+    /// Reads the payload of the frame, or the body of the request over the protocol.
+    pub fn parse(body: &[u8]) -> Result<Self, PayloadError> {
         let members = Members::read(body)?;
         let versions = members.object("versions")?;
         let min = version(&versions, "min")?;
@@ -104,9 +118,44 @@ impl Hello {
             pid: members.number("pid")?,
             proof: members.parsed("proof")?,
             resume: match members.find("resume") {
-                Some(_) => Some(members.parsed("resume")?),
+                Some(_) => Some(Resume::read(&members.object("resume")?)?),
                 None => None,
             },
+        })
+    }
+}
+
+/// Who a renderer was on a former connection, and what shows it.
+///
+/// ```
+/// use guardhouse_protocol::Namespace;
+/// use guardhouse_protocol::frame::{Hello, Proof, RendererName, Role, Version, Welcome};
+///
+/// // What main said on the first connection; it keeps it, and the renderer does.
+/// let welcome = Welcome::new(Version::ONE, uuid::Uuid::from_u128(7), Proof::new([1; 32]));
+///
+/// let name = RendererName::new("settings")?;
+/// let proof = Proof::new([0xa5; 32]);
+/// let mut hello = Hello::new(Namespace::DEFAULT, Role::Renderer, name, 4711, proof);
+/// assert!(!hello.resumes(&welcome));
+/// hello.resume = Some(welcome.resume());
+/// assert!(hello.resumes(&welcome));
+/// # Ok::<(), guardhouse_protocol::PayloadError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Resume {
+    /// What main called it.
+    pub renderer_id: Uuid,
+    /// The secret that main gave it along with the id.
+    pub secret: Proof,
+}
+
+impl Resume {
+    fn read(members: &Members<'_>) -> Result<Self, PayloadError> {
+        Ok(Self {
+            renderer_id: members.parsed("rendererId")?,
+            secret: members.parsed("secret")?,
         })
     }
 }
@@ -119,31 +168,48 @@ pub struct Welcome {
     pub version: Version,
     /// How main calls the renderer from now on. If the [hello](Hello::resume) asked to go on under
     /// a former id and this is another one, main does not know that id: it has forgotten, or it is
-    /// a new main, and everything that was not acknowledged has to be sent again.
+    /// a new main. Then the renderer starts over: it states its whole scope, opens its streams anew,
+    /// and sends again whatever was not acknowledged.
     pub renderer_id: Uuid,
+    /// What shows from now on that the renderer is the one with this id: when it [resumes](Resume)
+    /// on another connection, and with each request over the protocol.
+    pub secret: Proof,
 }
 
 impl Welcome {
-    /// The welcome for a renderer that gets this id.
-    pub fn new(version: Version, renderer_id: Uuid) -> Self {
+    /// The welcome for a renderer that gets this id, and this secret that no other one has.
+    pub fn new(version: Version, renderer_id: Uuid, secret: Proof) -> Self {
         Self {
             version,
             renderer_id,
+            secret,
         }
     }
 
-    pub(super) fn to_body(&self) -> Json {
+    /// What the renderer shows to be known again.
+    pub fn resume(&self) -> Resume {
+        Resume {
+            renderer_id: self.renderer_id,
+            secret: self.secret.clone(),
+        }
+    }
+
+    /// The payload of the frame, or the body of the answer over the protocol.
+    pub fn to_json(&self) -> Json {
         let mut body = ObjectWriter::new();
         body.member("version", u64::from(self.version.number()))
-            .member("rendererId", self.renderer_id.to_string().as_str());
+            .member("rendererId", self.renderer_id.to_string().as_str())
+            .member("secret", self.secret.to_hex().as_str());
         body.finish()
     }
 
-    pub(super) fn from_body(body: &[u8]) -> Result<Self, PayloadError> {
+    /// Reads the payload of the frame, or the body of the answer over the protocol.
+    pub fn parse(body: &[u8]) -> Result<Self, PayloadError> {
         let members = Members::read(body)?;
         Ok(Self {
             version: version(&members, "version")?,
             renderer_id: members.parsed("rendererId")?,
+            secret: members.parsed("secret")?,
         })
     }
 }
@@ -193,7 +259,7 @@ mod tests {
     }
 
     fn read(body: &Value) -> Result<Hello, PayloadError> {
-        Hello::from_body(body.to_string().as_bytes())
+        Hello::parse(body.to_string().as_bytes())
     }
 
     #[test]
@@ -248,7 +314,21 @@ mod tests {
                 json!("ab"),
                 "\"proof\" is invalid: a proof has 64 hexadecimal digits",
             ),
-            ("resume", json!("me"), "\"resume\" is invalid"),
+            (
+                "resume",
+                json!("me"),
+                "\"resume\" is invalid: it is not an object",
+            ),
+            (
+                "resume",
+                json!({ "rendererId": Uuid::nil().to_string() }),
+                "\"secret\" is missing",
+            ),
+            (
+                "resume",
+                json!({ "rendererId": "me", "secret": "ab".repeat(32) }),
+                "\"rendererId\" is invalid",
+            ),
             ("role", json!(null), "\"role\" is missing"),
             (
                 "versions",
@@ -273,7 +353,7 @@ mod tests {
             assert!(error.contains(message), "{error}");
         }
         for body in ["", "[]", "{", "\u{feff}{}"] {
-            let error = Hello::from_body(body.as_bytes()).unwrap_err();
+            let error = Hello::parse(body.as_bytes()).unwrap_err();
             assert!(matches!(error, PayloadError::NotAnObject(_)), "{error}");
         }
     }
@@ -282,14 +362,31 @@ mod tests {
     fn the_longest_name_fits_a_hello_however_it_is_written() {
         for character in ["\"", "\\", "ä", "🦀"] {
             let name = character.repeat(RENDERER_NAME_BYTES / character.len());
-            let hello = Hello::new(
+            let mut hello = Hello::new(
                 Namespace::new(&"n".repeat(64)).unwrap(),
                 Role::Utility,
                 RendererName::new(&name).unwrap(),
                 u32::MAX,
                 Proof::new([0xff; 32]),
             );
-            assert!(hello.to_body().text().len() < HELLO_BYTES / 2);
+            hello.resume =
+                Some(Welcome::new(Version::ONE, Uuid::max(), Proof::new([0; 32])).resume());
+            assert!(hello.to_json().text().len() < HELLO_BYTES / 2);
         }
+    }
+
+    #[test]
+    fn who_knows_only_the_id_of_another_does_not_take_its_place() {
+        let former = Welcome::new(Version::ONE, Uuid::from_u128(7), Proof::new([1; 32]));
+        let mut hello = read(&hello()).unwrap();
+        hello.resume = Some(former.resume());
+        assert!(hello.resumes(&former));
+        for other in [
+            Welcome::new(Version::ONE, Uuid::from_u128(7), Proof::new([2; 32])),
+            Welcome::new(Version::ONE, Uuid::from_u128(8), Proof::new([1; 32])),
+        ] {
+            assert!(!hello.resumes(&other));
+        }
+        assert!(!format!("{hello:?} {former:?}").contains("0101"));
     }
 }

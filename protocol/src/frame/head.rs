@@ -39,7 +39,7 @@ pub enum Kind {
     Goodbye = 4,
     /// A message of a channel.
     Message = 5,
-    /// Main has made a message durable.
+    /// Main has done with a message what the contract promises.
     Ack = 6,
     /// Main will not take a message or stream.
     Declined = 7,
@@ -299,7 +299,7 @@ mod tests {
                         Kind::Ack | Kind::Declined | Kind::StreamAck => from_main,
                         Kind::Message => match direction {
                             Direction::OneWay | Direction::Request => !from_main,
-                            Direction::Push => from_main,
+                            Direction::Push | Direction::Relay => from_main,
                             Direction::Stream => false,
                         },
                         Kind::Reply => {
@@ -324,7 +324,7 @@ mod tests {
                 Some(Channel::Envelope),
                 ENVELOPE_MESSAGE_BYTES,
             ),
-            (Kind::Message, Some(Channel::Start), 0),
+            (Kind::Message, Some(Channel::Start), SMALL_MESSAGE_BYTES),
             (
                 Kind::Chunk,
                 Some(Channel::Attachment),

@@ -10,7 +10,7 @@
 //! | 6–7 | flags, all reserved and zero |
 //! | 8–15 | id of the message or stream; 0 in a goodbye, `GUARDIPC` in a hello, welcome or refusal |
 //!
-//! A connection begins with a [`Hello`] and its [`Welcome`] or [`Refusal`], of which the renderer
+//! A connection begins with a [`Hello`] and its [`Welcome`] or [`Rejection`], of which the renderer
 //! awaits one before it goes on. Then each side sends what the [contract](crate::contract) lets it,
 //! until it says goodbye; an end without one is a death.
 //!
@@ -32,7 +32,7 @@ mod handshake;
 mod head;
 mod identity;
 mod proof;
-mod refusal;
+mod rejection;
 mod version;
 mod wire;
 
@@ -45,11 +45,11 @@ use crate::Channel;
 pub use decoder::{Decoder, Ending};
 pub use error::{FrameError, Violation};
 pub use gate::Gate;
-pub use handshake::{Hello, NotOffered, Welcome};
+pub use handshake::{Hello, NotOffered, Resume, Welcome};
 pub use head::{HEAD_BYTES, Kind};
 pub use identity::{RendererName, Role};
 pub use proof::{Proof, ProofError};
-pub use refusal::{Refusal, RefusalReason};
+pub use rejection::{Rejection, RejectionReason};
 pub use version::{Version, VersionMismatch, VersionRange};
 pub use wire::Prefix;
 
@@ -84,7 +84,7 @@ pub enum Frame {
     /// Main lets the renderer in. Main's first frame.
     Welcome(Welcome),
     /// Main does not let the renderer in. Main's first and last frame.
-    Refused(Refusal),
+    Refused(Rejection),
     /// The sender's last frame: it goes in good order, and everything it wanted to say is said.
     Goodbye,
     /// A message of a channel, from the side that speaks on it. Main acknowledges, replies to or
@@ -97,7 +97,8 @@ pub enum Frame {
         /// What the contract says for the channel.
         payload: Bytes,
     },
-    /// Main has made a message durable: the renderer may forget it.
+    /// Main has done with a message what the [contract](crate::contract::Acknowledgement) promises
+    /// for its channel: the renderer may forget it.
     Ack {
         /// Which one.
         id: MessageId,
@@ -107,7 +108,8 @@ pub enum Frame {
     Declined {
         /// Which one.
         id: MessageId,
-        /// Why, for a person.
+        /// Why, for a person. What is longer than
+        /// [`REASON_BYTES`](crate::limits::REASON_BYTES) loses its end when it is sent.
         reason: String,
     },
     /// Main answers a message of a request/response channel, or a stream that is complete.
@@ -178,7 +180,7 @@ impl fmt::Debug for Frame {
         match self {
             Self::Hello(hello) => hello.fmt(f),
             Self::Welcome(welcome) => welcome.fmt(f),
-            Self::Refused(refusal) => write!(f, "Refused({:?})", refusal.reason),
+            Self::Refused(rejection) => write!(f, "Refused({:?})", rejection.reason()),
             Self::Goodbye => f.write_str("Goodbye"),
             Self::Message {
                 id,

@@ -1,4 +1,4 @@
-//! The secret by which main knows its own renderers.
+//! The secrets by which main knows its own renderers.
 
 use std::fmt;
 use std::hint;
@@ -6,8 +6,10 @@ use std::str::FromStr;
 
 use crate::limits::PROOF_BYTES;
 
-/// What a native renderer shows to be let in. Main makes it up, from a random source, and hands it
-/// only to the processes that it starts.
+/// A secret that a native renderer shows main. Main makes each up from a random source. There are
+/// two: one for all renderers, which main hands only to the processes that it starts and which lets
+/// them in, and one that a renderer gets for itself with its [welcome](super::Welcome), by which it
+/// is known again.
 ///
 /// Two proofs are compared in a time that does not tell where they differ, and `Debug` does not
 /// show any of it. It is written in hexadecimal, for an environment variable or a file.

@@ -10,10 +10,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::head::{Head, MAGIC, OFFSET_BYTES};
 use super::{
-    Frame, FrameError, HEAD_BYTES, Hello, Kind, MessageId, Refusal, Side, Violation, Welcome,
+    Frame, FrameError, HEAD_BYTES, Hello, Kind, MessageId, Rejection, Side, Violation, Welcome,
 };
+use crate::error::cut;
 use crate::json::Json;
-use crate::limits::STREAM_BYTES;
+use crate::limits::{REASON_BYTES, STREAM_BYTES};
 
 impl Frame {
     /// Appends the frame to `out`, as `sender` writes it. On an error `out` is as it was, and the
@@ -30,9 +31,9 @@ impl Frame {
     /// no copy of a large payload.
     pub fn to_parts(&self, sender: Side) -> Result<(Prefix, Bytes), FrameError> {
         let (channel, id, offset, payload) = match self {
-            Self::Hello(hello) => (None, MAGIC, None, json_bytes(&hello.to_body())),
-            Self::Welcome(welcome) => (None, MAGIC, None, json_bytes(&welcome.to_body())),
-            Self::Refused(refusal) => (None, MAGIC, None, json_bytes(&refusal.to_body())),
+            Self::Hello(hello) => (None, MAGIC, None, json_bytes(&hello.to_json())),
+            Self::Welcome(welcome) => (None, MAGIC, None, json_bytes(&welcome.to_json())),
+            Self::Refused(rejection) => (None, MAGIC, None, json_bytes(&rejection.to_json())),
             Self::Goodbye => (None, 0, None, Bytes::new()),
             Self::Message {
                 id,
@@ -54,7 +55,7 @@ impl Frame {
                 None,
                 id.number(),
                 None,
-                Bytes::copy_from_slice(reason.as_bytes()),
+                Bytes::copy_from_slice(cut(reason, REASON_BYTES).as_bytes()),
             ),
             Self::Chunk {
                 id,
@@ -80,13 +81,11 @@ impl Frame {
         } = head;
         let malformed = |error| Violation::Handshake { kind, error };
         match (kind, channel) {
-            (Kind::Hello, _) => Hello::from_body(&payload)
-                .map(Self::Hello)
-                .map_err(malformed),
-            (Kind::Welcome, _) => Welcome::from_body(&payload)
+            (Kind::Hello, _) => Hello::parse(&payload).map(Self::Hello).map_err(malformed),
+            (Kind::Welcome, _) => Welcome::parse(&payload)
                 .map(Self::Welcome)
                 .map_err(malformed),
-            (Kind::Refused, _) => Refusal::from_body(&payload)
+            (Kind::Refused, _) => Rejection::parse(&payload)
                 .map(Self::Refused)
                 .map_err(malformed),
             (Kind::Goodbye, _) => Ok(Self::Goodbye),

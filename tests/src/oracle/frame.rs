@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use guardhouse_protocol::Namespace;
 use guardhouse_protocol::frame::{
-    Decoder, Ending, Frame, FrameError, HEAD_BYTES, Hello, Kind, Proof, Refusal, RendererName,
+    Decoder, Ending, Frame, FrameError, HEAD_BYTES, Hello, Kind, Proof, Rejection, RendererName,
     Role, Side, Version, Welcome,
 };
 use guardhouse_protocol::limits::{ENVELOPE_MESSAGE_BYTES, HELLO_BYTES};
@@ -51,7 +51,7 @@ pub fn frame(data: &[u8]) {
         assert!(error.offset().is_some_and(|at| at <= stream.len() as u64));
         assert!(error.to_string().len() < 2048, "{error}");
         // Main can always say why it hangs up.
-        Frame::Refused(Refusal::malformed(error))
+        Frame::Refused(Rejection::malformed(error))
             .encode(Side::Main, &mut BytesMut::new())
             .expect("an error fits a refusal");
     }
@@ -67,7 +67,11 @@ pub fn opening(sender: Side) -> Frame {
             4711,
             Proof::new([0xa5; 32]),
         )),
-        Side::Main => Frame::Welcome(Welcome::new(Version::ONE, Default::default())),
+        Side::Main => Frame::Welcome(Welcome::new(
+            Version::ONE,
+            Default::default(),
+            Proof::new([0x5a; 32]),
+        )),
     }
 }
 

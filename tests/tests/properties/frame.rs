@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use guardhouse_protocol::frame::{
-    Ending, Frame, Hello, MessageId, Proof, Refusal, RefusalReason, RendererName, Role, Side,
+    Ending, Frame, Hello, MessageId, Proof, Rejection, RejectionReason, RendererName, Role, Side,
     Version, VersionRange, Welcome,
 };
 use guardhouse_protocol::limits::STREAM_BYTES;
@@ -41,7 +41,7 @@ fn hello() -> impl Strategy<Value = Frame> {
         "\\PC{1,40}",
         any::<u32>(),
         any::<[u8; 32]>(),
-        proptest::option::of(any::<u128>().prop_map(Uuid::from_u128)),
+        proptest::option::of(welcome()),
     )
         .prop_map(|(namespace, versions, role, name, pid, proof, resume)| {
             let mut hello = Hello::new(
@@ -52,9 +52,19 @@ fn hello() -> impl Strategy<Value = Frame> {
                 Proof::new(proof),
             );
             hello.versions = versions;
-            hello.resume = resume;
+            hello.resume = resume.map(|welcome| welcome.resume());
             Frame::Hello(hello)
         })
+}
+
+fn welcome() -> impl Strategy<Value = Welcome> {
+    (1..99u16, any::<u128>(), any::<[u8; 32]>()).prop_map(|(version, id, secret)| {
+        Welcome::new(
+            Version::new(version).unwrap(),
+            Uuid::from_u128(id),
+            Proof::new(secret),
+        )
+    })
 }
 
 fn from_renderer() -> impl Strategy<Value = Frame> {
@@ -65,19 +75,15 @@ fn from_renderer() -> impl Strategy<Value = Frame> {
         Channel::Status,
         Channel::StructuredLog,
         Channel::Metric,
+        Channel::Start,
+        Channel::Flush,
     ]);
-    let empty = prop::sample::select(vec![Channel::Start, Channel::Flush]);
     let channel = Channel::Attachment;
     prop_oneof![
         (id(), spoken, payload()).prop_map(|(id, channel, payload)| Frame::Message {
             id,
             channel,
             payload
-        }),
-        (id(), empty).prop_map(|(id, channel)| Frame::Message {
-            id,
-            channel,
-            payload: Bytes::new()
         }),
         (id(), payload()).prop_map(move |(id, payload)| Frame::StreamOpen {
             id,
@@ -119,16 +125,11 @@ fn from_main() -> impl Strategy<Value = Frame> {
 
 /// All that one side sends in the life of a connection, who it is, and how it ends.
 fn connection() -> impl Strategy<Value = (Side, Vec<Frame>)> {
-    let welcome = (1..99u16, any::<u128>()).prop_map(|(version, id)| {
-        Frame::Welcome(Welcome::new(
-            Version::new(version).unwrap(),
-            Uuid::from_u128(id),
-        ))
-    });
+    let welcome = welcome().prop_map(Frame::Welcome);
     let refused = ("\\PC{0,20}", "\\PC{0,80}").prop_map(|(reason, message)| {
-        vec![Frame::Refused(Refusal::new(
-            RefusalReason::named(&reason),
-            message,
+        vec![Frame::Refused(Rejection::new(
+            RejectionReason::named(&reason),
+            &message,
         ))]
     });
     fn life(

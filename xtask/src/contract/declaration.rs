@@ -2,7 +2,9 @@
 
 use guardhouse_protocol::Namespace;
 use guardhouse_protocol::channel::{BRIDGE_GLOBAL, INIT_GUARD_GLOBAL, RENDERER_ID_GLOBAL};
-use guardhouse_protocol::contract::{BRIDGE_TYPES, CONTRACT, Declaration, Direction, Origin};
+use guardhouse_protocol::contract::{
+    BRIDGE_TYPES, CONTRACT, Declaration, Direction, Origin, Payload,
+};
 
 use super::NOTICE;
 use super::text::{bytes, wrap};
@@ -59,8 +61,8 @@ fn bridge(out: &mut String) {
 fn bound(row: &Declaration) -> Option<String> {
     let size = bytes(row.max_total_bytes);
     match row.direction {
-        Direction::Push => None,
-        _ if row.max_total_bytes == 0 => None,
+        Direction::Push | Direction::Relay => None,
+        _ if row.payload == Payload::Empty => None,
         Direction::Stream => Some(format!("Main takes at most {size}.")),
         Direction::OneWay | Direction::Request => {
             Some(format!("Main takes at most {size} in one message."))

@@ -1,9 +1,13 @@
 //! The contract as a page for people, in Markdown.
 
-use guardhouse_protocol::channel::RENDERER_ID_HEADER;
+use guardhouse_protocol::channel::RENDERER_ID_GLOBAL;
 use guardhouse_protocol::contract::{Budget, CONTRACT, Declaration, Direction, Origin, Reply};
+use guardhouse_protocol::http::{
+    AFTER_HEADER, Answer, CHUNK_HEADER, CURSOR_HEADER, GOODBYE_PATH, HELLO_PATH, MESSAGE_ID_HEADER,
+    RENDERER_ID_HEADER, SECRET_HEADER,
+};
 use guardhouse_protocol::limits::STREAM_WINDOW_BYTES;
-use guardhouse_protocol::{Namespace, UrlForm};
+use guardhouse_protocol::{Channel, Namespace, UrlForm};
 
 use super::NOTICE;
 use super::text::{bytes, number, wrap};
@@ -14,7 +18,9 @@ pub(super) fn render() -> String {
     introduction(&mut out);
     table(&mut out);
     answer(&mut out);
-    out.push_str("\n## Each channel\n");
+    over_budget(&mut out);
+    protocol(&mut out);
+    out.push_str("## Each channel\n");
     for row in &CONTRACT {
         channel(&mut out, row);
     }
@@ -36,23 +42,22 @@ fn introduction(out: &mut String) {
         "A channel goes two ways. On the classic way, which is the webview library's own messages \
          or a local socket, it is named by a key. On the protocol, which is a custom URL scheme or \
          HTTP on the loopback interface, it is named by a URL or a path, the message is the body \
-         of a POST, and the reply is the body of the answer, whose status is 200. What main pushes, \
-         it answers to a GET that the renderer keeps waiting.",
+         of a POST, and the reply is the body of the answer; [below](#over-the-protocol) is how.",
     );
     paragraph(
         out,
         &format!(
             "Keys and URLs begin with the application's namespace; here it is the default, \
-             `{namespace}`. Over the protocol a page says which renderer it is with the header \
-             `{RENDERER_ID_HEADER}`."
+             `{namespace}`."
         ),
     );
 }
 
 fn table(out: &mut String) {
     out.push_str(
-        "| Channel | Direction | Payload | Reply | Largest message | Budget of a renderer | Made up by |\n\
-         |---|---|---|---|---|---|---|\n",
+        "| Channel | Direction | Payload | Reply | Acknowledged means | Largest message \
+         | Budget of a renderer | More than that | Made up by |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
     );
     for row in &CONTRACT {
         let cells = [
@@ -60,8 +65,12 @@ fn table(out: &mut String) {
             row.direction.describe().to_owned(),
             row.payload.describe().to_owned(),
             row.reply.describe().to_owned(),
+            row.acknowledgement.describe().to_owned(),
             size(row),
             row.budget.map_or_else(|| "–".to_owned(), budget),
+            row.budget
+                .map_or("–", |budget| budget.over.describe())
+                .to_owned(),
             origin(row.origin).to_owned(),
         ];
         // Inside a table a bar has to be escaped, in code as well.
@@ -75,8 +84,9 @@ fn answer(out: &mut String) {
     paragraph(
         out,
         "It can say the following, and main does what is written beside it and nothing more. Each \
-         message counts against the renderer's budget for the channel; one that exceeds the budget \
-         or the channel's size is refused and counted, and changes nothing for other renderers.",
+         message counts against the renderer's budget for the channel. [More than \
+         that](#more-than-the-budget) waits or is refused; what is larger than the channel allows \
+         is refused. Whatever is refused is counted, and changes nothing for other renderers.",
     );
     for row in CONTRACT.iter().filter(|row| row.direction.is_to_main()) {
         item(out, &format!("**`{}`**: {}", row.name, row.effect));
@@ -90,8 +100,28 @@ fn answer(out: &mut String) {
     );
     item(
         out,
-        "**Be somebody else.** Main knows from the connection or the webview who speaks, and goes \
-         by that whatever the message says.",
+        &format!(
+            "**Be somebody else.** Main knows who speaks from the webview, on the classic way, and \
+             from what a native process proved when it connected, and goes by that whatever the \
+             message says. Over the protocol a request names its renderer, but the name alone \
+             proves nothing: a native process shows the secret that belongs to it, and for a page \
+             the host finds the one page that holds the name in `window.{RENDERER_ID_GLOBAL}` and \
+             compares the request's `Origin` with it. Pages of the same origin that deceive each \
+             other about their names are one party to a browser, and to main."
+        ),
+    );
+    item(
+        out,
+        "**Forge a crash.** Sessions, minidumps and whatever else Sentry makes a crash of are \
+         taken from no renderer: not in an envelope, not in the scope, not as a stream.",
+    );
+    item(
+        out,
+        &format!(
+            "**Speak to another renderer.** No message names one. What main passes on from one to \
+             others is on {}, and it is main that decides to whom.",
+            list_of(&relays())
+        ),
     );
     item(
         out,
@@ -105,8 +135,8 @@ fn answer(out: &mut String) {
     );
     item(
         out,
-        "**Hold main up.** Main owes it no answer but those replies, and none of them is waited \
-         for by another renderer.",
+        "**Hold main up.** Main owes it no answer but acknowledgements and those replies, and \
+         none of them is waited for by another renderer.",
     );
     item(
         out,
@@ -150,11 +180,21 @@ fn channel(out: &mut String, row: &Declaration) {
         ("Direction", row.direction.describe().to_owned()),
         ("Payload", row.payload.describe().to_owned()),
         ("Reply", row.reply.describe().to_owned()),
+        (
+            "What an acknowledgement or reply means",
+            row.acknowledgement.describe().to_owned(),
+        ),
         ("Largest message", size(row)),
         (
             "Budget of a renderer",
             row.budget
                 .map_or_else(|| "none, since main speaks".to_owned(), budget),
+        ),
+        (
+            "More than that",
+            row.budget
+                .map_or("–", |budget| budget.over.describe())
+                .to_owned(),
         ),
         ("Key", code(&channel.key(&namespace))),
         (
@@ -174,6 +214,133 @@ fn channel(out: &mut String, row: &Declaration) {
     }
 }
 
+fn over_budget(out: &mut String) {
+    out.push_str("\n## More than the budget\n\n");
+    paragraph(
+        out,
+        "Budgets share main among renderers that all want something of it. A native renderer that \
+         says more waits, over either way: main does not read on from it, sockets fill, answers \
+         come late, and nothing is lost. While no renderer within its budget wants anything, main reads on before there \
+         is budget again, so that one busy renderer is as fast as main can write, and the budget \
+         is nothing that it would notice. While it is main that does not read, main takes no \
+         silence for a hang.",
+    );
+    paragraph(
+        out,
+        "The SDK in a page cannot be made to wait, on either way: it says what it says one-way, and \
+         forgets it. What goes beyond its budget is refused and counted. The budgets are far above \
+         what a page says that is not out of order: a burst of ten thousand messages is most of a \
+         second of all that a webview can send. The bridge's own methods, which answer, wait.",
+    );
+    paragraph(
+        out,
+        "Feedback is refused on every way, since somebody waits for what becomes of it and hears \
+         so at once. Of heartbeats and starts only the last has an effect, which is what the others \
+         would have had.",
+    );
+}
+
+fn protocol(out: &mut String) {
+    out.push_str("## Over the protocol\n\n");
+    paragraph(
+        out,
+        &format!(
+            "On the custom scheme there are pages. The unmodified SDK in a page sends the header \
+             `{RENDERER_ID_HEADER}` and none of the following; the host binds the id to a page as \
+             said above. On the loopback interface there are native renderers. Each posts the body \
+             of a hello to `{HELLO_PATH}`, as it would be in a native frame, and is answered with \
+             a welcome or a rejection; a connection's welcome serves for both ways. From then on \
+             every request has these headers:"
+        ),
+    );
+    item(
+        out,
+        &format!("`{RENDERER_ID_HEADER}: …`: the id of the welcome."),
+    );
+    item(
+        out,
+        &format!(
+            "`{SECRET_HEADER}: Bearer …`: the secret of the welcome, in hexadecimal. It belongs to \
+             this renderer alone, so knowing another's id is no use."
+        ),
+    );
+    item(
+        out,
+        &format!(
+            "`{MESSAGE_ID_HEADER}: …`: the id of the message, in decimal, as it would be in a \
+             frame. What is sent again keeps its id, on whatever way, and is taken once."
+        ),
+    );
+    out.push('\n');
+    paragraph(
+        out,
+        &format!(
+            "`Host` has to be the address and port on which main listens, and `Origin` absent: no \
+             web page gets in. A request is answered when what an acknowledgement means is true. \
+             Requests on several connections overtake each other: who wants an order waits for the \
+             answer, and flushes after the answers to what is to be flushed. The last request is \
+             a `POST` to `{GOODBYE_PATH}`."
+        ),
+    );
+    let attachment = Channel::Attachment.name();
+    paragraph(
+        out,
+        &format!(
+            "**Streams.** All requests of a stream on `{attachment}` have the stream's id as their \
+             message id. The first has the opening for its body. The others have bytes, and \
+             `{CHUNK_HEADER}: 262144`, the place of the first of them in the stream, or \
+             `{CHUNK_HEADER}: 262144; last` if the stream ends with them. Each answer says how much \
+             is on disk. Opening a stream again asks from where to go on."
+        ),
+    );
+    let pushed: Vec<String> = CONTRACT
+        .iter()
+        .filter(|row| !row.direction.is_to_main())
+        .map(|row| code(&row.channel.path()))
+        .collect();
+    paragraph(
+        out,
+        &format!(
+            "**Pushes.** A `GET` of {} waits until there is something new, however long that \
+             takes; one for each channel. The answer has `{CURSOR_HEADER}: 12`, and the next `GET` \
+             says `{AFTER_HEADER}: 12`: so nothing comes twice, and no change is missed, even one \
+             while nobody asked. Without the header main answers what holds now. Each push is all \
+             there is to say, so nothing is queued. After another welcome a renderer begins \
+             without a number.",
+            list_of(&pushed).replace(" and ", " or ")
+        ),
+    );
+    out.push_str("| Status | What it means | What was sent |\n|---|---|---|\n");
+    for answer in Answer::ALL {
+        let next = match answer {
+            Answer::NothingNew => "nothing",
+            _ if answer.is_final() => "can be forgotten",
+            _ => "is sent again, under its id",
+        };
+        out.push_str(&format!(
+            "| {} | {} | {next} |\n",
+            answer.status(),
+            answer.describe()
+        ));
+    }
+    out.push('\n');
+    paragraph(
+        out,
+        "The body of an answer other than 200 is a sentence for a person, but for a rejected hello \
+         (the rejection), for a chunk out of place (how much is on disk) and for feedback over the \
+         budget (the channel's reply). Any other status comes from a newer main or from somebody \
+         else, and is taken like 503.",
+    );
+}
+
+fn relays() -> Vec<String> {
+    CONTRACT
+        .iter()
+        .filter(|row| row.direction == Direction::Relay)
+        .map(|row| code(row.name))
+        .collect()
+}
+
 fn size(row: &Declaration) -> String {
     match row.direction {
         Direction::Stream => format!(
@@ -182,22 +349,15 @@ fn size(row: &Declaration) -> String {
             bytes(row.max_total_bytes),
             bytes(STREAM_WINDOW_BYTES as u64)
         ),
-        _ if row.max_bytes == 0 => "no bytes".to_owned(),
         _ => bytes(row.max_bytes as u64),
     }
 }
 
 fn budget(budget: Budget) -> String {
-    let messages = format!(
-        "{} messages at once, then {} a second",
-        number(budget.burst.into()),
-        number(budget.per_second.into())
-    );
-    if budget.burst_bytes == 0 {
-        return messages;
-    }
     format!(
-        "{messages}; {} at once, then {} a second",
+        "{} messages at once, then {} a second; {} at once, then {} a second",
+        number(budget.burst.into()),
+        number(budget.per_second.into()),
         bytes(budget.burst_bytes),
         bytes(budget.bytes_per_second)
     )
@@ -234,6 +394,8 @@ fn item(out: &mut String, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use guardhouse_protocol::contract::OverBudget;
+
     use super::*;
 
     #[test]
@@ -260,23 +422,24 @@ mod tests {
             .filter(|line| line.starts_with('|'))
             .map(cells)
             .collect();
-        assert_eq!(counts.len(), CONTRACT.len() + 2);
-        assert!(counts.iter().all(|count| *count == counts[0]));
+        let (contract, statuses) = counts.split_at(CONTRACT.len() + 2);
+        assert_eq!(statuses.len(), Answer::ALL.len() + 2);
+        for table in [contract, statuses] {
+            assert!(table.iter().all(|count| *count == table[0]));
+        }
     }
 
     #[test]
     fn budgets_are_sentences() {
-        let of = |burst_bytes, bytes_per_second| {
-            budget(Budget {
-                burst: 10_000,
-                per_second: 2_000,
-                burst_bytes,
-                bytes_per_second,
-            })
-        };
-        assert_eq!(of(0, 0), "10,000 messages at once, then 2,000 a second");
+        let given = budget(Budget {
+            burst: 10_000,
+            per_second: 2_000,
+            burst_bytes: 32 << 20,
+            bytes_per_second: 256 << 10,
+            over: OverBudget::Wait,
+        });
         assert_eq!(
-            of(32 << 20, 256 << 10),
+            given,
             "10,000 messages at once, then 2,000 a second; 32 MiB at once, then 256 KiB a second"
         );
     }

@@ -2,7 +2,9 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::*;
-use crate::frame::{Hello, MessageId, Proof, Refusal, RefusalReason, RendererName, Role, Welcome};
+use crate::frame::{
+    Hello, MessageId, Proof, Rejection, RejectionReason, RendererName, Role, Welcome,
+};
 use crate::limits::{CHUNK_BYTES, ENVELOPE_MESSAGE_BYTES, HELLO_BYTES, MIB};
 use crate::{Channel, Namespace};
 
@@ -17,7 +19,11 @@ fn hello() -> Frame {
 }
 
 fn welcome() -> Frame {
-    Frame::Welcome(Welcome::new(Version::ONE, Uuid::from_u128(1)))
+    Frame::Welcome(Welcome::new(
+        Version::ONE,
+        Uuid::from_u128(1),
+        Proof::new([2; 32]),
+    ))
 }
 
 fn message(channel: Channel, payload: impl Into<Bytes>) -> Frame {
@@ -113,6 +119,38 @@ fn a_head_that_claims_two_gibibytes_allocates_nothing() {
     decoder.push(&head(ENVELOPE_MESSAGE_BYTES as u32, 5, 3, 0, &[1; 8]));
     assert_eq!(decoder.poll(), Ok(None));
     assert!(decoder.buffer.capacity() < 1024);
+    // … nor much more than what has come.
+    decoder.push(&[0; 1000]);
+    assert!(decoder.buffer.capacity() < 4 * 1016);
+}
+
+#[test]
+fn a_large_frame_is_never_there_twice() {
+    let length = HEAD_BYTES + ENVELOPE_MESSAGE_BYTES;
+    let frame = message(Channel::Envelope, vec![7; ENVELOPE_MESSAGE_BYTES]);
+    let bytes = wire(Side::Renderer, &[frame.clone(), frame]);
+    for piece in [1500, 4096, PIECE_BYTES] {
+        let (mut decoder, _) = open(Side::Main);
+        let (mut capacity, mut steps, mut frames) = (decoder.buffer.capacity(), 0, 0);
+        for bytes in bytes.chunks(piece) {
+            let held = decoder.buffered();
+            decoder.push(bytes);
+            let now = decoder.buffer.capacity();
+            assert!(now <= length + PIECE_BYTES, "{now}");
+            if now > capacity.max(PIECE_BYTES) {
+                // Both are there while it grows, and it grows with what has come.
+                assert!(capacity <= now / 4 + piece, "{capacity} to {now}");
+                assert!(now <= 4 * (held + bytes.len()) + PIECE_BYTES, "{now}");
+                steps += 1;
+            }
+            while decoder.poll().unwrap().is_some() {
+                frames += 1;
+            }
+            capacity = decoder.buffer.capacity();
+        }
+        assert_eq!(frames, 2);
+        assert!(steps < 16, "{steps}");
+    }
 }
 
 #[test]
@@ -293,8 +331,8 @@ fn every_rule_of_the_head_has_an_error_of_its_own() {
         ),
         (
             Side::Main,
-            head(1, 5, 1, 0, &id),
-            "a message on channel start claims 1 bytes, but has at most 0",
+            head(4097, 5, 1, 0, &id),
+            "a message on channel start claims 4097 bytes, but has at most 4096",
         ),
         (
             Side::Main,
@@ -388,7 +426,7 @@ fn a_goodbye_is_told_from_a_death_and_is_the_last_frame() {
 
 #[test]
 fn a_refusal_is_the_end() {
-    let refused = Frame::Refused(Refusal::new(RefusalReason::Busy, "come back later"));
+    let refused = Frame::Refused(Rejection::new(RejectionReason::Busy, "come back later"));
     let mut decoder = Decoder::new(Side::Renderer);
     decoder.push(&wire(Side::Main, std::slice::from_ref(&refused)));
     assert_eq!(decoder.poll(), Ok(Some(refused)));
@@ -423,7 +461,7 @@ fn no_large_buffer_outlives_its_frame() {
         while decoder.poll().unwrap().is_some() {
             frames += 1;
         }
-        assert!(decoder.buffer.capacity() <= 2 * ENVELOPE_MESSAGE_BYTES + MIB);
+        assert!(decoder.buffer.capacity() <= HEAD_BYTES + ENVELOPE_MESSAGE_BYTES + PIECE_BYTES);
     }
     assert_eq!(frames, 2);
     assert_eq!(decoder.buffered(), 13);

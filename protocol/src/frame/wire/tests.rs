@@ -2,7 +2,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::frame::{
-    Decoder, Ending, Proof, RefusalReason, RendererName, Role, Version, VersionRange,
+    Decoder, Ending, Proof, RejectionReason, RendererName, Role, Version, VersionRange,
 };
 use crate::limits::{CHUNK_BYTES, ENVELOPE_MESSAGE_BYTES};
 use crate::{Channel, Namespace};
@@ -22,7 +22,11 @@ fn golden() -> Vec<(Side, Frame, Vec<u8>)> {
             Proof::new([0xa5; 32]),
         )
     };
-    let proof = "a5".repeat(32);
+    let welcome = || {
+        let secret = Proof::new([0x5a; 32]);
+        Welcome::new(Version::ONE, Uuid::from_u128(7), secret)
+    };
+    let (proof, secret) = ("a5".repeat(32), "5a".repeat(32));
     let with = |head: &[u8; 16], payload: &str| [&head[..], payload.as_bytes()].concat();
     let payload = Bytes::from_static(b"xyz");
     vec![
@@ -38,25 +42,27 @@ fn golden() -> Vec<(Side, Frame, Vec<u8>)> {
         ),
         (
             Side::Renderer,
-            Frame::Hello(hello(Some(Uuid::from_u128(7)))),
+            Frame::Hello(hello(Some(welcome().resume()))),
             with(
-                b"\xe1\0\0\0\x01\0\0\0GUARDIPC",
+                b"\x3c\x01\0\0\x01\0\0\0GUARDIPC",
                 &format!(
-                    r#"{{"namespace":"some-app","versions":{{"min":1,"max":2}},"role":"utility","name":"büro \"1\"","pid":4711,"proof":"{proof}","resume":"00000000-0000-0000-0000-000000000007"}}"#
+                    r#"{{"namespace":"some-app","versions":{{"min":1,"max":2}},"role":"utility","name":"büro \"1\"","pid":4711,"proof":"{proof}","resume":{{"rendererId":"00000000-0000-0000-0000-000000000007","secret":"{secret}"}}}}"#
                 ),
             ),
         ),
         (
             Side::Main,
-            Frame::Welcome(Welcome::new(Version::ONE, Uuid::from_u128(7))),
+            Frame::Welcome(welcome()),
             with(
-                b"\x41\0\0\0\x02\0\0\0GUARDIPC",
-                r#"{"version":1,"rendererId":"00000000-0000-0000-0000-000000000007"}"#,
+                b"\x8d\0\0\0\x02\0\0\0GUARDIPC",
+                &format!(
+                    r#"{{"version":1,"rendererId":"00000000-0000-0000-0000-000000000007","secret":"{secret}"}}"#
+                ),
             ),
         ),
         (
             Side::Main,
-            Frame::Refused(Refusal::new(RefusalReason::Busy, "come back later")),
+            Frame::Refused(Rejection::new(RejectionReason::Busy, "come back later")),
             with(
                 b"\x2d\0\0\0\x03\0\0\0GUARDIPC",
                 r#"{"reason":"busy","message":"come back later"}"#,
@@ -292,11 +298,6 @@ fn what_the_peer_would_refuse_is_not_written() {
             "a chunk of 1 bytes at 18446744073709551615 goes beyond the largest stream, which \
              has 209715200",
         ),
-        (
-            Side::Main,
-            Frame::Refused(Refusal::new(RefusalReason::Busy, "x".repeat(5000))),
-            "a refusal claims 5030 bytes, but has at most 4096",
-        ),
     ] {
         let mut out = BytesMut::from("before");
         let error = frame.encode(sender, &mut out).unwrap_err();
@@ -315,6 +316,25 @@ fn what_the_peer_would_refuse_is_not_written() {
 fn debug_shows_neither_payloads_nor_proofs() {
     for (_, frame, _) in golden() {
         let debug = format!("{frame:?}");
-        assert!(!debug.contains("xyz") && !debug.contains("a5a5"), "{debug}");
+        assert!(
+            !debug.contains("xyz") && !debug.contains("a5a5") && !debug.contains("5a5a"),
+            "{debug}"
+        );
     }
+}
+
+#[test]
+fn what_is_said_to_people_loses_its_end_rather_than_its_frame() {
+    let declined = |reason: String| Frame::Declined { id: ID, reason };
+    let mut out = BytesMut::new();
+    declined("ä".repeat(10_000))
+        .encode(Side::Main, &mut out)
+        .unwrap();
+    let reason = str::from_utf8(&out[HEAD_BYTES..]).unwrap();
+    assert_eq!(reason.len(), REASON_BYTES - 1);
+    assert!(reason.ends_with("ä…"));
+
+    let whole = "x".repeat(REASON_BYTES);
+    let (_, payload) = declined(whole.clone()).to_parts(Side::Main).unwrap();
+    assert_eq!(payload, whole);
 }
