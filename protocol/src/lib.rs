@@ -19,7 +19,6 @@
 
 #![forbid(unsafe_code)]
 
-mod attachment_type;
 pub mod channel;
 pub mod contract;
 mod control;
@@ -41,7 +40,6 @@ mod stream;
 mod telemetry;
 mod timestamp;
 
-pub use attachment_type::creates_event;
 pub use channel::{Channel, ChannelError, UrlForm};
 pub use control::{Config, LogLevel, Trace};
 pub use envelope::{
