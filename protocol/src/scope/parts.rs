@@ -175,6 +175,15 @@ mod tests {
     }
 
     #[test]
+    fn depth_adds_a_note_a_level_and_nothing_more() {
+        for depth in [1, 32, 100] {
+            let text = "[".repeat(depth) + "\"0123456789\"" + &"]".repeat(depth);
+            let parts = Parts::of(&text);
+            assert_eq!(parts.nodes.len(), depth + 1);
+        }
+    }
+
+    #[test]
     fn nesting_is_counted_outside_of_strings() {
         for (text, depth) in [("1", 0), ("[]", 1), (r#"["[[[", {"\"{":[]}]"#, 3)] {
             assert_eq!(nesting(text, 9), depth, "{text}");

@@ -302,10 +302,9 @@ mod tests {
         let deep = nested(r#"{"a":"#, "}", SCOPE_DEPTH);
         let context = ScopeUpdate::set(Field::context("a").unwrap(), &deep).unwrap();
         let breadcrumb = ScopeUpdate::add_breadcrumb(deep.as_value()).unwrap();
-        for update in [extra, context, breadcrumb] {
-            let json = update.to_json();
-            let remarks = json.text().matches(r#""len""#).count();
-            assert!(remarks == 1 || remarks == SCOPE_DEPTH + 1, "{remarks}");
+        // Each array has lost its last element; each object has one member, which is cut.
+        for (update, cuts) in [(extra, SCOPE_DEPTH + 1), (context, 1), (breadcrumb, 1)] {
+            assert_eq!(update.to_json().text().matches(r#""len""#).count(), cuts);
             let written = ScopeMessage::write(std::slice::from_ref(&update));
             let ScopeMessage::Changes(read, refusals) = ScopeMessage::parse(&written[0]).unwrap()
             else {

@@ -17,8 +17,8 @@ use guardhouse_protocol::scope::{
 
 const MAX_BREADCRUMBS: usize = 20;
 
-/// The most that repetitions are written out to.
-const EXPANDED_BYTES: usize = 1 << 20;
+/// The most that repetitions are written out to: five of the largest attachments are too many.
+const EXPANDED_BYTES: usize = 5 << 20;
 
 /// Reads each line of `data`, [written out](expand), as a scope message that one process sends after
 /// the other.
@@ -45,38 +45,43 @@ pub fn expand(data: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(data.len());
     let mut rest = data;
     while let Some((&byte, behind)) = rest.split_first() {
-        match repetition(rest) {
-            Some((count, text, behind))
-                if count.saturating_mul(text.len() + 8)
-                    <= EXPANDED_BYTES - out.len().min(EXPANDED_BYTES) =>
-            {
-                for number in 0..count {
-                    for &byte in text {
-                        match byte {
-                            b'#' => out.extend(number.to_string().bytes()),
-                            other => out.push(other),
-                        }
-                    }
-                }
-                rest = behind;
+        let room = EXPANDED_BYTES.saturating_sub(out.len());
+        rest = match repetition(rest, room) {
+            Some((count, text, behind)) => {
+                repeat(count, text, &mut out);
+                behind
             }
-            _ => {
+            None => {
                 out.push(byte);
-                rest = behind;
+                behind
             }
-        }
+        };
     }
     out
 }
 
-/// How often what is repeated at the start of `data`, and what stands behind it.
-fn repetition(data: &[u8]) -> Option<(usize, &[u8], &[u8])> {
+fn repeat(count: usize, text: &[u8], out: &mut Vec<u8>) {
+    for number in 0..count {
+        for &byte in text {
+            match byte {
+                b'#' => out.extend(number.to_string().bytes()),
+                other => out.push(other),
+            }
+        }
+    }
+}
+
+/// How often what is repeated at the start of `data`, and what stands behind it; if there is room.
+fn repetition(data: &[u8], room: usize) -> Option<(usize, &[u8], &[u8])> {
     let data = data.strip_prefix(b"~")?;
     let colon = data.iter().take(8).position(|byte| *byte == b':')?;
-    let count = str::from_utf8(&data[..colon]).ok()?.parse().ok()?;
+    let count: usize = str::from_utf8(&data[..colon]).ok()?.parse().ok()?;
     let data = &data[colon + 1..];
     let end = data.iter().position(|byte| *byte == b'~')?;
-    Some((count, &data[..end], &data[end + 1..]))
+    let (text, behind) = (&data[..end], &data[end + 1..]);
+    // A number takes the place of its `#`, and has no more digits than could be counted to.
+    let numbers = text.iter().filter(|byte| **byte == b'#').count();
+    (count.checked_mul(text.len() + 7 * numbers)? <= room).then_some((count, text, behind))
 }
 
 /// A field, its value, what was cut of it, and since when it holds.
@@ -203,6 +208,7 @@ mod tests {
         ] {
             assert_eq!(expand(data.as_bytes()), expanded.as_bytes(), "{data}");
         }
-        assert!(expand(&b"~9999:0123456789~".repeat(99)).len() < 2 * EXPANDED_BYTES);
+        let many = b"~99999:0123456789~".repeat(99);
+        assert!(expand(&many).len() < EXPANDED_BYTES + many.len());
     }
 }
