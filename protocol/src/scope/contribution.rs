@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::attachments::Attachments;
 use super::budget::Budget;
-use super::refused::Refused;
+use super::former::Former;
 use super::{Attachment, Breadcrumb, Field, Refusal, Refusals, ScopeMessage, ScopeUpdate, Trimmed};
 use crate::Timestamp;
 use crate::json::Json;
@@ -37,8 +37,8 @@ pub struct Contribution {
     breadcrumb_bytes: usize,
     max_breadcrumbs: usize,
     attachments: Attachments,
-    /// What was refused of the last whole scope, and counted.
-    refused: Refused,
+    /// What the last whole scope said that the next one may repeat.
+    former: Former,
     /// The latest time at which something was said.
     latest: Option<Timestamp>,
 }
@@ -81,7 +81,7 @@ impl Contribution {
             breadcrumb_bytes: 0,
             max_breadcrumbs,
             attachments: Attachments::default(),
-            refused: Refused::default(),
+            former: Former::default(),
             latest: None,
         }
     }
@@ -134,9 +134,9 @@ impl Contribution {
     pub fn interpret(&mut self, message: ScopeMessage) -> (Vec<ScopeUpdate>, Refusals) {
         match message {
             ScopeMessage::Whole(snapshot) => {
-                let refusals = snapshot.new_refusals(&self.refused);
-                let (updates, refused) = snapshot.into_updates(self);
-                self.refused = refused;
+                let refusals = snapshot.new_refusals(&self.former);
+                let (updates, said) = snapshot.into_updates(self, &self.former);
+                self.former = said;
                 (updates, refusals)
             }
             ScopeMessage::Changes(updates, refusals) => (updates, refusals),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::attachments::Attachments;
 use super::budget::Budget;
+use super::former::{Former, Refused, hash};
 use super::kind::Kind;
-use super::refused::Refused;
 use super::{Attachment, Breadcrumb, Contribution, Field, Refusal, Refusals, ScopeUpdate, Trimmed};
 use crate::json::{Object, Value};
 use crate::limits::SCOPE_MESSAGE_BREADCRUMBS;
@@ -19,16 +19,19 @@ use crate::limits::SCOPE_MESSAGE_BREADCRUMBS;
 /// Its breadcrumbs and attachments are additions: once they are sent, the page forgets those of the
 /// scope that has changed (of its three: the global, the isolation and the current one), and says
 /// those of the others again. So what is missing was not taken back, and what is there again is the
-/// same. What a scope holds beside that (`eventProcessors`, `sdkProcessingMetadata`) means nothing
-/// outside of the page and is left out.
+/// same: an attachment with the same [identity](Attachment::identity), or a breadcrumb of the former
+/// message with the same time and text.
+///
+/// What a scope holds beside that (`eventProcessors`, `sdkProcessingMetadata`) means nothing outside
+/// of the page and is left out.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     fields: BTreeMap<Field, Trimmed>,
     budget: Budget,
-    breadcrumbs: Vec<Breadcrumb>,
+    /// Each with a hash of how it was written.
+    breadcrumbs: Vec<(Breadcrumb, u64)>,
     attachments: Attachments,
     refused: Refused,
-    refused_breadcrumbs: Refusals,
 }
 
 const BREADCRUMBS: &str = "breadcrumbs";
@@ -71,20 +74,25 @@ impl Snapshot {
 
     /// What was refused of it, also if it was refused of a former one.
     pub fn refusals(&self) -> Refusals {
-        self.new_refusals(&Refused::default())
+        self.new_refusals(&Former::default())
     }
 
-    /// What was refused of it that was not among what was refused of the former one. Breadcrumbs are
-    /// said once, so each of them counts.
-    pub(super) fn new_refusals(&self, former: &Refused) -> Refusals {
-        let mut refusals = self.refused_breadcrumbs;
-        refusals.add(self.refused.since(former));
-        refusals
+    /// What was refused of it that was not among what was refused of the former one.
+    pub(super) fn new_refusals(&self, former: &Former) -> Refusals {
+        self.refused.since(&former.refused)
     }
 
-    /// The changes that make a contribution what the snapshot says, and what was refused of it. First
-    /// is unset whatever has changed, so that there is room for the rest on the way.
-    pub(super) fn into_updates(self, current: &Contribution) -> (Vec<ScopeUpdate>, Refused) {
+    /// The changes that make a contribution what the snapshot says, and what the next one may repeat.
+    /// First is unset whatever has changed, so that there is room for the rest on the way.
+    pub(super) fn into_updates(
+        self,
+        current: &Contribution,
+        former: &Former,
+    ) -> (Vec<ScopeUpdate>, Former) {
+        let mut next = Former {
+            refused: self.refused,
+            ..Former::default()
+        };
         let mut updates = Vec::new();
         for (field, entry) in current.fields() {
             if self.fields.get(field) != Some(entry.trimmed()) {
@@ -103,7 +111,15 @@ impl Snapshot {
                 });
             }
         }
-        updates.extend(self.breadcrumbs.into_iter().map(ScopeUpdate::AddBreadcrumb));
+        for (breadcrumb, hash) in self.breadcrumbs {
+            let is_timed = breadcrumb.timestamp().is_some();
+            if is_timed {
+                next.breadcrumbs.insert(hash);
+            }
+            if !is_timed || !former.breadcrumbs.contains(&hash) {
+                updates.push(ScopeUpdate::AddBreadcrumb(breadcrumb));
+            }
+        }
         // All of them or none: so those that the page still says are the newest, and do not make room
         // for each other in turn.
         let attachments = self.attachments.as_slice();
@@ -111,12 +127,12 @@ impl Snapshot {
         if !attachments.iter().all(is_attached) {
             updates.extend(attachments.iter().cloned().map(ScopeUpdate::AddAttachment));
         }
-        (updates, self.refused)
+        (updates, next)
     }
 
     fn read_section(&mut self, kind: Kind, section: Value<'_>) {
         let Some(section) = section.as_object() else {
-            return self.refuse_section(kind.name(), section, Refusal::WrongKind);
+            return self.refuse(kind.name(), section, Refusal::WrongKind);
         };
         for member in section.members() {
             self.set(kind, Some(member.raw_key()), member.value());
@@ -151,29 +167,31 @@ impl Snapshot {
     /// The newest are the last.
     fn read_breadcrumbs(&mut self, breadcrumbs: Value<'_>) {
         let Some(elements) = breadcrumbs.elements() else {
-            return self.refuse_section(BREADCRUMBS, breadcrumbs, Refusal::WrongKind);
+            return self.refuse(BREADCRUMBS, breadcrumbs, Refusal::WrongKind);
         };
         let count = elements.clone().count();
         for breadcrumb in elements.skip(count.saturating_sub(SCOPE_MESSAGE_BREADCRUMBS)) {
-            let breadcrumb = self.refused_breadcrumbs.note(Breadcrumb::new(breadcrumb));
-            self.breadcrumbs.extend(breadcrumb);
+            match Breadcrumb::new(breadcrumb) {
+                Ok(read) => self.breadcrumbs.push((read, hash(breadcrumb.text()))),
+                Err(refusal) => self.refuse(BREADCRUMBS, breadcrumb, refusal),
+            }
         }
     }
 
     fn read_attachments(&mut self, attachments: Value<'_>) {
         let Some(elements) = attachments.elements() else {
-            return self.refuse_section(ATTACHMENTS, attachments, Refusal::WrongKind);
+            return self.refuse(ATTACHMENTS, attachments, Refusal::WrongKind);
         };
         for attachment in elements {
             match Attachment::parse(attachment) {
                 Ok(attachment) => drop(self.attachments.add(attachment)),
-                Err(refusal) => self.refuse_section(ATTACHMENTS, attachment, refusal),
+                Err(refusal) => self.refuse(ATTACHMENTS, attachment, refusal),
             }
         }
     }
 
-    fn refuse_section(&mut self, section: &str, value: Value<'_>, refusal: Refusal) {
-        self.refused.note((section, value.text()), refusal);
+    fn refuse(&mut self, member: &str, value: Value<'_>, refusal: Refusal) {
+        self.refused.note((member, value.text()), refusal);
     }
 }
 
@@ -281,14 +299,33 @@ mod tests {
         assert_eq!(count(&scope("{}", "")), (2, 1));
         assert_eq!(count(&scope("{}", "")), (0, 0));
         assert_eq!(count(&scope("[]", "")), (1, 0), "another value");
-        assert_eq!(count(&scope("[]", r#","breadcrumbs":[1,1]"#)), (2, 0));
-        assert_eq!(
-            count(&scope("[]", r#","breadcrumbs":[1,1]"#)),
-            (2, 0),
-            "said once"
-        );
+        let more = r#","breadcrumbs":[1,2]"#;
+        assert_eq!(count(&scope("[]", more)), (2, 0));
+        assert_eq!(count(&scope("[]", more)), (0, 0));
         assert_eq!(count("{}"), (0, 0));
         assert_eq!(count(&scope("[]", "")), (2, 1), "it was gone");
+    }
+
+    #[test]
+    fn a_breadcrumb_that_is_said_again_is_the_same() {
+        let mut page = Contribution::new(100);
+        let (one, two) = (r#"{"timestamp":1,"a":1}"#, r#"{"timestamp":1,"a":2}"#);
+        for (said, count) in [
+            (vec![one], 1),
+            (vec![one, two], 2),
+            (vec![one, two], 2),
+            (vec![], 2),
+            (vec![one], 3),
+            // Without a time, two that are equal are two.
+            (vec!["{}"], 4),
+            (vec!["{}"], 5),
+        ] {
+            hear(
+                &mut page,
+                &format!("{{\"breadcrumbs\":[{}]}}", said.join(",")),
+            );
+            assert_eq!(page.breadcrumbs().len(), count);
+        }
     }
 
     #[test]

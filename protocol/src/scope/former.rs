@@ -1,17 +1,28 @@
-//! What was refused of a whole scope, so that each loss counts once.
+//! What a page said in its former message, so that what it repeats counts once.
 //!
 //! A page says its whole scope each time that a part of it changes, and with it what was refused of it
 //! before. Client reports are made of the counts; so what was refused in the former message too, for
 //! the same reason, does not count again. What comes back after it was gone does.
+//!
+//! The same goes for breadcrumbs: the page forgets those that it has sent, but not those of a scope
+//! that it opened with `withScope`, which it says again until that scope is closed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::{Refusal, Refusals};
 use crate::limits::SCOPE_REFUSED;
 
-/// What was refused of one whole scope: as hashes, so that it is small whatever it was. A page that
-/// makes two of its values collide hides one of its own losses.
+/// What a whole scope said that the next one may repeat. All of it is kept as hashes, so that it is
+/// small whatever it was; a page that makes two of its own collide hides one of them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Former {
+    pub(super) refused: Refused,
+    /// Those breadcrumbs that say when they happened. Of others, two that are equal may be two.
+    pub(super) breadcrumbs: BTreeSet<u64>,
+}
+
+/// What was refused of a whole scope.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Refused {
     things: BTreeMap<u64, Refusal>,
@@ -19,13 +30,17 @@ pub(super) struct Refused {
     beyond: Refusals,
 }
 
+/// What is the same has the same hash, also in the next message.
+pub(super) fn hash(thing: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    thing.hash(&mut hasher);
+    hasher.finish()
+}
+
 impl Refused {
     /// Notes that `thing` was refused. The same one counts once.
     pub(super) fn note(&mut self, thing: impl Hash, refusal: Refusal) {
-        // Its keys are fixed, so what is the same hashes the same.
-        let mut hasher = DefaultHasher::new();
-        (thing, refusal).hash(&mut hasher);
-        let hash = hasher.finish();
+        let hash = hash((thing, refusal));
         if self.things.len() < SCOPE_REFUSED || self.things.contains_key(&hash) {
             self.things.insert(hash, refusal);
         } else {
