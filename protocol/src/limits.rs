@@ -126,7 +126,8 @@ pub const CONTRIBUTION_BYTES: usize = 512 * KIB;
 /// its last message, which are few.
 pub const SCOPE_MESSAGE_BREADCRUMBS: usize = 1000;
 
-/// Most changes that are read of one message. Ours: a process sends its changes as they happen.
+/// Most changes in one message; one with more is refused. Ours: a process sends its changes as they
+/// happen, and what is written here is split in time.
 pub const SCOPE_MESSAGE_CHANGES: usize = 10_000;
 
 /// Most parts of a fingerprint. Ours.
@@ -155,8 +156,26 @@ pub const BREADCRUMB_MESSAGE_CHARS: usize = 8192;
 /// [`BREADCRUMBS`]; together with [`CONTRIBUTION_BYTES`] they fit an event.
 pub const BREADCRUMBS_BYTES: usize = 256 * KIB;
 
-/// Largest breadcrumb, all of it. Ours: a hundred of them have to fit an event.
+/// Largest breadcrumb, all of it. Ours: room for the longest message and some data. A hundred of this
+/// size would not fit an event; [`BREADCRUMBS_BYTES`] bounds them together.
 pub const BREADCRUMB_BYTES: usize = 16 * KIB;
+
+/// Deepest nesting of a value or a breadcrumb in the scope. Ours: JavaScript's SDK flattens what is
+/// deeper than 20. What is said in `_meta` about a value is four levels deeper than the value, and
+/// both are wrapped in an update or an event, all of which has to stay within [`JSON_DEPTH`].
+pub const SCOPE_DEPTH: usize = 32;
+
+/// Largest object or array in the scope that is cut until it fits; a larger one is refused. Ours: what
+/// is sixteen times too large is a mistake, and nobody shall make main take it apart.
+pub const TRIMMABLE_BYTES: usize = 256 * KIB;
+
+/// Most bytes of what is said in `_meta` about one value or breadcrumb. Ours: one cut takes about
+/// sixty, and few values are cut in many places.
+pub const SCOPE_META_BYTES: usize = 4 * KIB;
+
+/// Most things that were refused of a page's scope that are remembered one by one until its next
+/// message. Ours: far above what happens by mistake; beyond it only their number is remembered.
+pub const SCOPE_REFUSED: usize = 1000;
 
 /// Largest attachment that travels with the scope. Ours: what is larger goes through the
 /// `attachment` stream, which needs no memory for it.
@@ -177,7 +196,9 @@ pub const FILENAME_BYTES: usize = 255;
 /// size, a compressed replay and their event fit. What is larger is streamed.
 pub const ENVELOPE_MESSAGE_BYTES: usize = 32 * MIB;
 
-/// Largest scope message. Ours: [`SCOPE_ATTACHMENTS_BYTES`] in base64 and a whole contribution fit.
+/// Largest scope message. Ours: a page's whole scope fits unless its attachments are large, and so
+/// does the largest single change, an attachment of [`SCOPE_ATTACHMENT_BYTES`] in base64. More changes
+/// are more messages.
 pub const SCOPE_MESSAGE_BYTES: usize = 6 * MIB;
 
 /// Largest message that carries only a few fields. Ours.

@@ -8,8 +8,8 @@ use super::Refusal;
 use crate::json::{Json, Kind, ObjectWriter, Value};
 use crate::limits::{FILENAME_BYTES, SCOPE_ATTACHMENT_BYTES};
 
-/// A small attachment in the scope of a process. Larger ones are streamed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A small attachment in the scope of a process. Larger ones are streamed. Two that are equal are one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Attachment {
     filename: Box<str>,
     content_type: Option<Box<str>>,
@@ -17,15 +17,80 @@ pub struct Attachment {
     bytes: Bytes,
 }
 
+/// What makes an attachment that attachment, and no other: its name, its types and its bytes.
+///
+/// A page attaches what its scope holds to its events itself. Whoever lays its contribution over an
+/// event skips those that are in the event's envelope already.
+///
+/// ```
+/// use guardhouse_protocol::scope::{Attachment, AttachmentIdentity};
+/// use guardhouse_protocol::Envelope;
+///
+/// let envelope = Envelope::parse("{}\n{\"type\":\"attachment\",\"filename\":\"f\"}\nhi\n")?;
+/// let item = &envelope.items()[0];
+/// let attachment = Attachment::new("f", &b"hi"[..])?.with_attachment_type("event.attachment")?;
+/// assert_eq!(
+///     attachment.identity(),
+///     AttachmentIdentity::new(
+///         &item.filename().unwrap_or_default(),
+///         item.content_type().as_deref(),
+///         item.attachment_type().as_deref(),
+///         item.payload(),
+///     )
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AttachmentIdentity<'a> {
+    filename: &'a str,
+    content_type: Option<&'a str>,
+    attachment_type: Option<&'a str>,
+    bytes: &'a [u8],
+}
+
+impl<'a> AttachmentIdentity<'a> {
+    /// The identity of an attachment wherever it stands. To leave the attachment type out means the
+    /// same as `event.attachment`.
+    pub fn new(
+        filename: &'a str,
+        content_type: Option<&'a str>,
+        attachment_type: Option<&'a str>,
+        bytes: &'a [u8],
+    ) -> Self {
+        Self {
+            filename,
+            content_type,
+            attachment_type: attachment_type.filter(|name| *name != PLAIN),
+            bytes,
+        }
+    }
+}
+
+/// The type that Sentry takes an attachment to be of that says none.
+const PLAIN: &str = "event.attachment";
+
+/// The types from which Sentry makes an event, or a part of one. A process that could attach such to
+/// its scope could forge crashes.
+const FORBIDDEN: [&str; 8] = [
+    "event.minidump",
+    "event.applecrashreport",
+    "event.payload",
+    "event.breadcrumbs",
+    "playstation.prosperodump",
+    "nswitch.dying_message",
+    "unreal.context",
+    "unreal.logs",
+];
+
 impl Attachment {
     /// An attachment of these bytes.
     pub fn new(filename: &str, bytes: impl Into<Bytes>) -> Result<Self, Refusal> {
         let bytes = bytes.into();
-        if filename.len() > FILENAME_BYTES || bytes.len() > SCOPE_ATTACHMENT_BYTES {
+        if bytes.len() > SCOPE_ATTACHMENT_BYTES {
             return Err(Refusal::TooLarge);
         }
         Ok(Self {
-            filename: filename.into(),
+            filename: short(filename)?,
             content_type: None,
             attachment_type: None,
             bytes,
@@ -38,10 +103,31 @@ impl Attachment {
         Ok(self)
     }
 
-    /// Says what it is to Sentry.
+    /// Says what it is to Sentry. A type from which Sentry makes an event, such as
+    /// `event.minidump`, is [forbidden](Refusal::ForbiddenAttachment).
     pub fn with_attachment_type(mut self, attachment_type: &str) -> Result<Self, Refusal> {
-        self.attachment_type = Some(short(attachment_type)?);
+        let name = attachment_type.trim();
+        if FORBIDDEN
+            .iter()
+            .any(|forbidden| name.eq_ignore_ascii_case(forbidden))
+        {
+            return Err(Refusal::ForbiddenAttachment);
+        }
+        self.attachment_type = match name {
+            PLAIN => None,
+            _ => Some(short(name)?),
+        };
         Ok(self)
+    }
+
+    /// What makes it this one and no other.
+    pub fn identity(&self) -> AttachmentIdentity<'_> {
+        AttachmentIdentity::new(
+            &self.filename,
+            self.content_type(),
+            self.attachment_type(),
+            &self.bytes,
+        )
     }
 
     /// The file name.
@@ -99,7 +185,9 @@ impl Attachment {
     }
 
     pub(super) fn size(&self) -> usize {
-        size_of::<Self>() + self.filename.len() + self.bytes.len()
+        let types = [&self.content_type, &self.attachment_type];
+        let types: usize = types.into_iter().flatten().map(|name| name.len()).sum();
+        size_of::<Self>() + self.filename.len() + types + self.bytes.len()
     }
 }
 
@@ -198,12 +286,26 @@ mod tests {
     fn writing_is_what_reading_undoes() {
         let attachment = Attachment::new("trace \"ü\".bin", vec![0, 255, 10])
             .and_then(|attachment| attachment.with_content_type("application/octet-stream"))
-            .and_then(|attachment| attachment.with_attachment_type("event.attachment"))
+            .and_then(|attachment| attachment.with_attachment_type("event.view_hierarchy"))
             .unwrap();
         assert_eq!(
             Attachment::parse(attachment.to_json().as_value()),
             Ok(attachment)
         );
+    }
+
+    #[test]
+    fn one_of_which_sentry_makes_an_event_is_forbidden() {
+        for name in FORBIDDEN
+            .into_iter()
+            .chain(["Event.Minidump", " event.minidump"])
+        {
+            let text = format!(r#"{{"filename":"f","data":"","attachmentType":"{name}"}}"#);
+            assert_eq!(parse(&text), Err(Refusal::ForbiddenAttachment), "{name}");
+        }
+        let text = r#"{"filename":"f","data":"","attachmentType":"event.view_hierarchy"}"#;
+        let attachment = parse(text).unwrap();
+        assert_eq!(attachment.attachment_type(), Some("event.view_hierarchy"));
     }
 
     #[test]

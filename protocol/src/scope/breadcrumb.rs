@@ -2,7 +2,7 @@
 
 use super::{Refusal, Trimmed, trim};
 use crate::Timestamp;
-use crate::json::{Json, Kind, Object, Splice, Value};
+use crate::json::{Json, Object, ObjectWriter, Splice, Value};
 use crate::limits::{BREADCRUMB_BYTES, BREADCRUMB_MESSAGE_CHARS};
 
 /// A breadcrumb: the JSON object that it came as, made to fit, and its time.
@@ -18,118 +18,119 @@ use crate::limits::{BREADCRUMB_BYTES, BREADCRUMB_MESSAGE_CHARS};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Breadcrumb {
-    json: Json,
-    meta: Option<Json>,
-    timestamp: Option<Timestamp>,
+    trimmed: Trimmed,
+    /// The time in the JSON.
+    stated: Option<Timestamp>,
+    /// The time by which it is ordered, if that is another.
+    counted: Option<Timestamp>,
 }
 
 impl Breadcrumb {
-    /// Takes a breadcrumb as an SDK writes it. A message that is too long is cut; then `data`, and at
-    /// last the whole, until it fits.
+    /// Takes a breadcrumb as an SDK writes it. A message that is too long is cut; then the largest
+    /// members, until it fits.
     pub fn new(value: Value<'_>) -> Result<Self, Refusal> {
+        trim::check(value)?;
         let object = value.as_object().ok_or(Refusal::WrongKind)?;
-        let timestamp = object.get("timestamp").and_then(Timestamp::from_json);
-        let room = if timestamp.is_some() {
-            0
-        } else {
-            ROOM_FOR_TIMESTAMP
-        };
-        let Trimmed { value: json, meta } =
-            fit(&object, BREADCRUMB_BYTES - room).ok_or(Refusal::TooLarge)?;
+        let mut trimmed = fit(&object, BREADCRUMB_BYTES).ok_or(Refusal::TooLarge)?;
+        let room = BREADCRUMB_BYTES - ROOM_FOR_TIMESTAMP;
+        if stated(&trimmed).is_none() && trimmed.value().text().len() > room {
+            trimmed = fit(&object, room).ok_or(Refusal::TooLarge)?;
+        }
         Ok(Self {
-            json,
-            meta,
-            timestamp,
+            stated: stated(&trimmed),
+            trimmed,
+            counted: None,
         })
     }
 
     /// The breadcrumb as it goes into an event.
     pub fn json(&self) -> &Json {
-        &self.json
+        self.trimmed.value()
     }
 
     /// What the event's `_meta` has to say about the breadcrumb, if something was cut.
     pub fn meta(&self) -> Option<&Json> {
-        self.meta.as_ref()
+        self.trimmed.meta()
     }
 
-    /// When it happened; for a breadcrumb that does not say, when it arrived.
+    /// The time by which it is ordered among the breadcrumbs of all processes: when it happened, as it
+    /// says; when it arrived, if it does not say, or says that it happened after it arrived.
+    /// Otherwise a process whose clock is wrong could push out those of all others.
     pub fn timestamp(&self) -> Option<Timestamp> {
-        self.timestamp
+        self.counted.or(self.stated)
     }
 
     /// Says when it arrived. If it does not say itself when it happened, or nothing that is a time,
-    /// which Sentry would discard, it says that from now on: so it keeps its place among the others
-    /// wherever it is told on.
+    /// which Sentry would discard, it says that from now on. What it says stays.
     pub(super) fn arrived(&mut self, at: Timestamp) {
-        if self.timestamp.is_some() {
-            return;
+        let time = self.timestamp().map_or(at, |time| time.min(at));
+        if self.stated.is_none() {
+            self.state(at);
         }
-        let seconds = Json::number(at.as_seconds());
-        self.timestamp = Timestamp::from_json(seconds.as_value()).or(Some(at));
-        let Some(object) = self.json.as_object() else {
-            return;
-        };
-        let mut splice = Splice::new(object);
-        if splice.set(&["timestamp"], &seconds).is_ok()
-            && let Ok(json) = Json::parse(splice.finish().as_bytes())
-        {
-            self.json = json;
-        }
+        self.count_as(time);
     }
 
-    /// Takes over what the process that cut the breadcrumb says about it.
-    pub(super) fn with_meta(mut self, meta: Option<Json>) -> Self {
-        self.meta = self.meta.or(meta);
+    /// Takes over what the process that told it on says about it: what was cut, and the time by which
+    /// it is ordered.
+    pub(super) fn told_on(mut self, meta: Option<Json>, counted: Option<Timestamp>) -> Self {
+        self.trimmed = self.trimmed.cut_before(meta);
+        if let Some(time) = counted {
+            self.count_as(time);
+        }
         self
     }
 
+    /// The time by which it is ordered, if its JSON states another.
+    pub(super) fn counted(&self) -> Option<Timestamp> {
+        self.counted
+    }
+
     pub(super) fn size(&self) -> usize {
-        let meta = self.meta.as_ref().map_or(0, |meta| meta.text().len());
-        size_of::<Self>() + self.json.text().len() + meta
+        size_of::<Self>() + self.trimmed.size()
+    }
+
+    fn count_as(&mut self, time: Timestamp) {
+        self.counted = Some(time).filter(|time| self.stated != Some(*time));
+    }
+
+    fn state(&mut self, at: Timestamp) {
+        let Some(object) = self.json().as_object() else {
+            return;
+        };
+        let mut splice = Splice::new(object);
+        if splice
+            .set(&["timestamp"], Json::number(at.as_seconds()))
+            .is_ok()
+            && let Ok(json) = Json::parse(splice.finish().as_bytes())
+        {
+            self.trimmed.replace(json);
+            self.stated = stated(&self.trimmed);
+        }
     }
 }
 
 /// What the member `timestamp` needs at the most.
 const ROOM_FOR_TIMESTAMP: usize = 48;
 
-fn fit(object: &Object<'_>, max_bytes: usize) -> Option<Trimmed> {
-    let whole = object.as_value();
-    let mut splice = Splice::new(object.clone());
-    let mut meta = Splice::new(Object::EMPTY);
+fn stated(breadcrumb: &Trimmed) -> Option<Timestamp> {
+    let object = breadcrumb.value().as_object()?;
+    object.get("timestamp").and_then(Timestamp::from_json)
+}
 
-    let message = object.get("message").and_then(|message| {
-        trim::string(message, BREADCRUMB_MESSAGE_CHARS).filter(|trimmed| trimmed.meta.is_some())
-    });
-    let mut length = whole.text().len();
-    if let Some(trimmed) = message {
-        length -= object.get("message")?.text().len() - trimmed.value.text().len();
-        splice.set(&["message"], trimmed.value).ok()?;
-        meta.set(&["message"], trimmed.meta?).ok()?;
-    }
-    if length > max_bytes {
-        let excess = length - max_bytes;
-        let data = object
-            .get("data")
-            .filter(|data| data.kind() == Kind::Object);
-        let trimmed =
-            data.and_then(|data| trim::value(data, data.text().len().checked_sub(excess)?));
-        if let Some(trimmed) = trimmed {
-            splice.set(&["data"], trimmed.value).ok()?;
-            meta.set(&["data"], trimmed.meta?).ok()?;
-        }
-    }
-    if !splice.is_changed() {
-        return trim::value(whole, max_bytes);
-    }
+fn fit(object: &Object<'_>, max_bytes: usize) -> Option<Trimmed> {
+    let message = object
+        .get("message")
+        .and_then(|message| trim::string(message, BREADCRUMB_MESSAGE_CHARS));
+    let Some((message, cut)) = message.as_ref().and_then(|m| Some((m.value(), m.meta()?))) else {
+        return trim::value(object.as_value(), max_bytes);
+    };
+    let mut splice = Splice::new(object.clone());
+    splice.set(&["message"], message).ok()?;
     let edited = Json::parse(splice.finish().as_bytes()).ok()?;
-    if edited.text().len() > max_bytes {
-        return trim::value(edited.as_value(), max_bytes);
-    }
-    Some(Trimmed {
-        value: edited,
-        meta: Json::parse(meta.finish().as_bytes()).ok(),
-    })
+    let mut about = ObjectWriter::new();
+    about.member("message", cut);
+    let trimmed = trim::value(edited.as_value(), max_bytes)?;
+    Some(trimmed.cut_before(Some(about.finish())))
 }
 
 #[cfg(test)]
@@ -185,6 +186,50 @@ mod tests {
     }
 
     #[test]
+    fn two_cuts_are_both_told_with_the_lengths_that_there_were() {
+        for data in [20_000, 200_000] {
+            let (message, data) = ("m".repeat(10_000), "d".repeat(data));
+            let text =
+                format!(r#"{{"message":"{message}","level":"info","data":{{"x":"{data}"}}}}"#);
+            let breadcrumb = breadcrumb(&text);
+            assert!(breadcrumb.json().text().len() <= BREADCRUMB_BYTES);
+            let object = breadcrumb.json().as_object().unwrap();
+            assert!(object.get("level").unwrap().is_str("info"));
+            let meta = breadcrumb.meta().unwrap().as_object().unwrap();
+            let length = |path: &[&str]| meta.at(path).unwrap().as_u64();
+            assert_eq!(length(&["message", "", "len"]), Some(10_000));
+            assert_eq!(length(&["data", "x", "", "len"]), Some(data.len() as u64));
+        }
+        // The message is cut twice: to what Sentry keeps, and to what there is room for.
+        let text = format!(
+            r#"{{"message":"{}","other":"{}"}}"#,
+            r"\u0001".repeat(10_000),
+            "o".repeat(50_000)
+        );
+        let breadcrumb = breadcrumb(&text);
+        let meta = breadcrumb.meta().unwrap().as_object().unwrap();
+        assert_eq!(
+            meta.at(&["message", "", "len"]).unwrap().as_u64(),
+            Some(10_000)
+        );
+        assert_eq!(
+            meta.at(&["other", "", "len"]).unwrap().as_u64(),
+            Some(50_000)
+        );
+    }
+
+    #[test]
+    fn what_is_too_deep_or_far_too_large_is_refused() {
+        let new = |text: &str| Breadcrumb::new(Json::parse(text.as_bytes()).unwrap().as_value());
+        let nested =
+            |depth: usize| format!("{{\"data\":{}1{}}}", "[".repeat(depth), "]".repeat(depth));
+        assert!(new(&nested(31)).is_ok());
+        assert_eq!(new(&nested(32)), Err(Refusal::TooDeep));
+        let large = format!("{{\"data\":\"{}\"}}", "x".repeat(300_000));
+        assert_eq!(new(&large), Err(Refusal::TooLarge));
+    }
+
+    #[test]
     fn one_without_a_time_says_when_it_arrived() {
         let at = Timestamp::from_unix(1_795_193_675, 500_000_000);
         for (before, after) in [
@@ -198,20 +243,25 @@ mod tests {
             let mut breadcrumb = breadcrumb(before);
             breadcrumb.arrived(at);
             assert_eq!(breadcrumb.json().text(), after);
-            assert_eq!(
-                Breadcrumb::new(breadcrumb.json().as_value()),
-                Ok(breadcrumb)
-            );
+            let again = Breadcrumb::new(breadcrumb.json().as_value());
+            assert_eq!(again.as_ref(), Ok(&breadcrumb));
         }
-        let large = format!(r#"{{"x":"{}"}}"#, "x".repeat(50_000));
-        let mut breadcrumb = self::breadcrumb(&large);
-        breadcrumb.arrived(at);
+        let long = format!("{{\"message\":\"{}\"}}", "\u{1f600}".repeat(4096));
+        let mut breadcrumb = breadcrumb(&long);
+        breadcrumb.arrived(Timestamp::from_unix(i64::from(u32::MAX), 123_456_789));
         assert!(breadcrumb.json().text().len() <= BREADCRUMB_BYTES);
     }
 
     #[test]
-    fn whatever_else_is_large_is_cut_as_well() {
-        let text = format!(r#"{{"x":"{}","message":"m"}}"#, "x".repeat(50_000));
-        assert!(breadcrumb(&text).json().text().len() <= BREADCRUMB_BYTES);
+    fn one_from_the_future_is_ordered_when_it_arrived_and_says_what_it_said() {
+        let at = Timestamp::from_unix(1_795_193_675, 123_456_789);
+        let text = r#"{"timestamp":"9999-12-31T23:59:59Z"}"#;
+        let mut breadcrumb = breadcrumb(text);
+        breadcrumb.arrived(at);
+        assert_eq!(breadcrumb.timestamp(), Some(at));
+        assert_eq!(breadcrumb.json().text(), text);
+        // Whoever hears of it later does not order it later.
+        breadcrumb.arrived(Timestamp::from_unix(1_800_000_000, 0));
+        assert_eq!(breadcrumb.timestamp(), Some(at));
     }
 }

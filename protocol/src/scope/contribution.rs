@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::attachments::Attachments;
+use super::budget::Budget;
+use super::former::Former;
 use super::{Attachment, Breadcrumb, Field, Refusal, Refusals, ScopeMessage, ScopeUpdate, Trimmed};
 use crate::Timestamp;
 use crate::json::Json;
-use crate::limits::{
-    BREADCRUMBS_BYTES, CONTRIBUTION_BYTES, SCOPE_ATTACHMENTS, SCOPE_ATTACHMENTS_BYTES, SCOPE_KEYS,
-};
+use crate::limits::BREADCRUMBS_BYTES;
 
 /// What one process contributes to the scope of events, bounded whatever it says.
 ///
@@ -28,17 +29,18 @@ use crate::limits::{
 /// assert_eq!(page.fields().count(), 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Contribution {
     fields: BTreeMap<Field, Entry>,
-    /// How many fields of each kind there are.
-    counts: [usize; Field::KINDS],
-    field_bytes: usize,
+    budget: Budget,
     breadcrumbs: VecDeque<Breadcrumb>,
     breadcrumb_bytes: usize,
     max_breadcrumbs: usize,
-    attachments: Vec<Attachment>,
-    attachment_bytes: usize,
+    attachments: Attachments,
+    /// What the last whole scope said that the next one may repeat.
+    former: Former,
+    /// The latest time at which something was said.
+    latest: Option<Timestamp>,
 }
 
 /// The value of a [`Field`].
@@ -51,17 +53,21 @@ pub struct Entry {
 impl Entry {
     /// The value.
     pub fn value(&self) -> &Json {
-        &self.trimmed.value
+        self.trimmed.value()
     }
 
     /// What the event's `_meta` has to say about the value, if it was cut.
     pub fn meta(&self) -> Option<&Json> {
-        self.trimmed.meta.as_ref()
+        self.trimmed.meta()
     }
 
     /// When it was set.
     pub fn at(&self) -> Timestamp {
         self.at
+    }
+
+    pub(super) fn trimmed(&self) -> &Trimmed {
+        &self.trimmed
     }
 }
 
@@ -70,13 +76,13 @@ impl Contribution {
     pub fn new(max_breadcrumbs: usize) -> Self {
         Self {
             fields: BTreeMap::new(),
-            counts: [0; Field::KINDS],
-            field_bytes: 0,
+            budget: Budget::default(),
             breadcrumbs: VecDeque::new(),
             breadcrumb_bytes: 0,
             max_breadcrumbs,
-            attachments: Vec::new(),
-            attachment_bytes: 0,
+            attachments: Attachments::default(),
+            former: Former::default(),
+            latest: None,
         }
     }
 
@@ -95,33 +101,55 @@ impl Contribution {
         self.breadcrumbs.iter()
     }
 
-    /// The attachments.
+    /// The attachments, each once, in the order in which they were last attached.
     pub fn attachments(&self) -> &[Attachment] {
-        &self.attachments
+        self.attachments.as_slice()
     }
 
     /// Whether nothing is contributed.
     pub fn is_empty(&self) -> bool {
-        self.fields.is_empty() && self.breadcrumbs.is_empty() && self.attachments.is_empty()
+        self.fields.is_empty() && self.breadcrumbs.is_empty() && self.attachments().is_empty()
     }
 
     /// How many bytes of memory the contribution holds, about. It is bounded.
     pub fn size(&self) -> usize {
-        self.field_bytes + self.breadcrumb_bytes + self.attachment_bytes
+        self.budget.bytes() + self.breadcrumb_bytes + self.attachments.bytes()
     }
 
     /// Takes what a process said at the time `at`. Hands back what was refused; the rest is taken.
+    /// What was refused of a whole scope is not counted again when the next one says the same.
+    ///
+    /// The time is main's, by a clock that does not go back. One that goes back all the same counts as
+    /// standing still, so that a later change never looks like an earlier one.
     pub fn hear(&mut self, message: ScopeMessage, at: Timestamp) -> Refusals {
-        let (updates, mut refusals) = message.into_updates(self);
+        let (updates, mut refusals) = self.interpret(message);
         for update in updates {
             refusals.note(self.apply(update, at));
         }
         refusals
     }
 
-    /// Makes one change, at the time `at`. If it is refused, nothing is changed.
-    pub fn apply(&mut self, update: ScopeUpdate, at: Timestamp) -> Result<(), Refusal> {
-        match update {
+    /// The changes that a message means, for whoever has to know of each whether it
+    /// [changed](Self::apply) anything, and what was refused. They have to be made, in order.
+    pub fn interpret(&mut self, message: ScopeMessage) -> (Vec<ScopeUpdate>, Refusals) {
+        match message {
+            ScopeMessage::Whole(snapshot) => {
+                let refusals = snapshot.new_refusals(&self.former);
+                let (updates, said) = snapshot.into_updates(self, &self.former);
+                self.former = said;
+                (updates, refusals)
+            }
+            ScopeMessage::Changes(updates, refusals) => (updates, refusals),
+        }
+    }
+
+    /// Makes one change, at the time `at`, and says whether anything is different now. A field that
+    /// could not be set, because there is no room for it, has no value any more, so an error is a
+    /// change too.
+    pub fn apply(&mut self, update: ScopeUpdate, at: Timestamp) -> Result<bool, Refusal> {
+        let at = self.latest.map_or(at, |latest| latest.max(at));
+        self.latest = Some(at);
+        Ok(match update {
             ScopeUpdate::Set {
                 field,
                 value,
@@ -129,22 +157,25 @@ impl Contribution {
             } => {
                 // Nobody wins by claiming that it will be said later.
                 let at = since.map_or(at, |since| since.min(at));
-                return self.set(field, Entry { trimmed: value, at });
+                self.set(field, Entry { trimmed: value, at })?
             }
-            ScopeUpdate::Unset(field) => self.unset(&field),
+            ScopeUpdate::Unset(field) => self.unset(&field).is_some(),
             ScopeUpdate::AddBreadcrumb(breadcrumb) => self.add_breadcrumb(breadcrumb, at),
             ScopeUpdate::ClearBreadcrumbs => {
-                self.breadcrumbs.clear();
                 self.breadcrumb_bytes = 0;
+                !std::mem::take(&mut self.breadcrumbs).is_empty()
             }
-            ScopeUpdate::AddAttachment(attachment) => return self.add_attachment(attachment),
-            ScopeUpdate::ClearAttachments => {
-                self.attachments.clear();
-                self.attachment_bytes = 0;
+            ScopeUpdate::AddAttachment(attachment) => self.attachments.add(attachment),
+            ScopeUpdate::ClearAttachments => self.attachments.clear(),
+            ScopeUpdate::Clear => {
+                let was_empty = self.is_empty();
+                *self = Self {
+                    latest: self.latest,
+                    ..Self::new(self.max_breadcrumbs)
+                };
+                !was_empty
             }
-            ScopeUpdate::Clear => *self = Self::new(self.max_breadcrumbs),
-        }
-        Ok(())
+        })
     }
 
     /// The changes that make a new contribution this one, as another process needs them that hears
@@ -161,45 +192,30 @@ impl Contribution {
             .iter()
             .cloned()
             .map(ScopeUpdate::AddBreadcrumb);
-        let attachments = self
-            .attachments
-            .iter()
-            .cloned()
-            .map(ScopeUpdate::AddAttachment);
+        let attachments = self.attachments().iter();
+        let attachments = attachments.cloned().map(ScopeUpdate::AddAttachment);
         sets.chain(breadcrumbs).chain(attachments).collect()
     }
 
-    /// Whether setting the field to this would change nothing.
-    pub(super) fn has(&self, field: &Field, trimmed: &Trimmed) -> bool {
-        self.get(field)
-            .is_some_and(|entry| entry.trimmed == *trimmed)
-    }
-
-    fn set(&mut self, field: Field, entry: Entry) -> Result<(), Refusal> {
-        let old_size = self.get(&field).map(|old| size(&field, old));
-        let kind = field.kind();
-        if old_size.is_none() && self.counts[kind] == SCOPE_KEYS {
-            return Err(Refusal::TooManyKeys);
-        }
-        let bytes = self.field_bytes - old_size.unwrap_or(0) + size(&field, &entry);
-        if bytes > CONTRIBUTION_BYTES {
-            return Err(Refusal::Full);
-        }
-        self.field_bytes = bytes;
-        self.counts[kind] += usize::from(old_size.is_none());
+    fn set(&mut self, field: Field, entry: Entry) -> Result<bool, Refusal> {
+        let former = self.unset(&field);
+        self.budget.take(&field, &entry.trimmed)?;
+        let is_change = former.as_ref() != Some(&entry);
         self.fields.insert(field, entry);
-        Ok(())
+        Ok(is_change)
     }
 
-    fn unset(&mut self, field: &Field) {
-        if let Some(entry) = self.fields.remove(field) {
-            self.field_bytes -= size(field, &entry);
-            self.counts[field.kind()] -= 1;
+    fn unset(&mut self, field: &Field) -> Option<Entry> {
+        let entry = self.fields.remove(field)?;
+        self.budget.give_back(field, &entry.trimmed);
+        Some(entry)
+    }
+
+    /// The older ones make room. Only where there is no room at all, nothing is different.
+    fn add_breadcrumb(&mut self, mut breadcrumb: Breadcrumb, at: Timestamp) -> bool {
+        if self.max_breadcrumbs == 0 {
+            return false;
         }
-    }
-
-    /// The older ones make room.
-    fn add_breadcrumb(&mut self, mut breadcrumb: Breadcrumb, at: Timestamp) {
         breadcrumb.arrived(at);
         self.breadcrumb_bytes += breadcrumb.size();
         self.breadcrumbs.push_back(breadcrumb);
@@ -207,32 +223,22 @@ impl Contribution {
             || self.breadcrumb_bytes > BREADCRUMBS_BYTES
         {
             let Some(oldest) = self.breadcrumbs.pop_front() else {
-                return;
+                break;
             };
             self.breadcrumb_bytes -= oldest.size();
         }
+        true
     }
-
-    fn add_attachment(&mut self, attachment: Attachment) -> Result<(), Refusal> {
-        let bytes = self.attachment_bytes + attachment.size();
-        if self.attachments.len() == SCOPE_ATTACHMENTS || bytes > SCOPE_ATTACHMENTS_BYTES {
-            return Err(Refusal::TooManyAttachments);
-        }
-        self.attachment_bytes = bytes;
-        self.attachments.push(attachment);
-        Ok(())
-    }
-}
-
-fn size(field: &Field, entry: &Entry) -> usize {
-    let key = field.key().map_or(0, |key| key.as_json_body().len());
-    let meta = entry.meta().map_or(0, |meta| meta.text().len());
-    size_of::<(Field, Entry)>() + key + entry.value().text().len() + meta
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::ObjectWriter;
+    use crate::limits::{
+        CONTRIBUTION_BYTES, SCOPE_ATTACHMENTS, SCOPE_ATTACHMENTS_BYTES, SCOPE_KEYS,
+        SCOPE_MESSAGE_BYTES,
+    };
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_unix(seconds, 0)
@@ -262,6 +268,60 @@ mod tests {
             process.apply(update, at(heard)).unwrap();
             assert_eq!(process.get(&tag).unwrap().at(), at(expected));
         }
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_stands_still() {
+        let mut process = Contribution::new(100);
+        for (key, heard) in [("a", 10), ("b", 3), ("c", 11)] {
+            let text = format!(r#"[["set","tag","{key}","x"],["breadcrumb",{{}}],["clear-x"]]"#);
+            hear(&mut process, heard, &text);
+        }
+        let times: Vec<_> = process.fields().map(|(_, entry)| entry.at()).collect();
+        assert_eq!(times, [at(10), at(10), at(11)]);
+        let times: Vec<_> = process
+            .breadcrumbs()
+            .map(|b| b.timestamp().unwrap())
+            .collect();
+        assert_eq!(times, [at(10), at(10), at(11)]);
+        process.apply(ScopeUpdate::Clear, at(12)).unwrap();
+        hear(&mut process, 1, r#"[["set","tag","a","x"]]"#);
+        assert_eq!(process.fields().next().unwrap().1.at(), at(12));
+    }
+
+    #[test]
+    fn each_change_says_whether_anything_is_different() {
+        let mut process = Contribution::new(100);
+        let tag = Field::tag("a").unwrap();
+        let set = || ScopeUpdate::set(tag.clone(), "x").unwrap();
+        let breadcrumb = || ScopeUpdate::add_breadcrumb(Json::parse(b"{}").unwrap().as_value());
+        let attachment = || ScopeUpdate::AddAttachment(Attachment::new("f", &b""[..]).unwrap());
+        for (update, time, is_change) in [
+            (set(), 1, true),
+            (set(), 1, false),
+            // It would win over what another process has set in between.
+            (set(), 2, true),
+            (ScopeUpdate::Unset(tag.clone()), 2, true),
+            (ScopeUpdate::Unset(tag.clone()), 2, false),
+            (breadcrumb().unwrap(), 2, true),
+            (ScopeUpdate::ClearBreadcrumbs, 2, true),
+            (ScopeUpdate::ClearBreadcrumbs, 2, false),
+            (attachment(), 2, true),
+            (attachment(), 2, false),
+            (ScopeUpdate::ClearAttachments, 2, true),
+            (ScopeUpdate::ClearAttachments, 2, false),
+            (set(), 3, true),
+            (ScopeUpdate::Clear, 3, true),
+            (ScopeUpdate::Clear, 3, false),
+        ] {
+            assert_eq!(
+                process.apply(update.clone(), at(time)),
+                Ok(is_change),
+                "{update:?}"
+            );
+        }
+        let mut none = Contribution::new(0);
+        assert_eq!(none.apply(breadcrumb().unwrap(), at(1)), Ok(false));
     }
 
     #[test]
@@ -323,6 +383,12 @@ mod tests {
         assert_eq!(page.apply(extra(99), at(0)), Err(Refusal::Full));
         // In place of another there is room.
         page.apply(extra(0), at(1)).unwrap();
+        // What does not fit does not leave the former value either.
+        let small = ScopeUpdate::set(Field::extra("small").unwrap(), 7_u64).unwrap();
+        page.apply(small, at(1)).unwrap();
+        let large = ScopeUpdate::set(Field::extra("small").unwrap(), large.as_str()).unwrap();
+        assert_eq!(page.apply(large, at(1)), Err(Refusal::Full));
+        assert!(page.get(&Field::extra("small").unwrap()).is_none());
         page.apply(ScopeUpdate::Clear, at(1)).unwrap();
         assert!(page.is_empty() && page.size() == 0);
     }
@@ -339,10 +405,60 @@ mod tests {
                "attachments":[{"filename":"f","data":"x"}]}"#,
         );
         assert_eq!((page.fields().count(), page.attachments().len()), (7, 1));
-        let mut copy = Contribution::new(100);
-        let text = ScopeMessage::write(&page.to_updates());
-        let message = ScopeMessage::parse(&text).unwrap();
-        assert!(copy.hear(message, at(100)).is_empty());
-        assert_eq!(copy, page);
+        assert_eq!(copy_of(&page).to_updates(), page.to_updates());
+    }
+
+    /// What another process has that is told all of it.
+    fn copy_of(contribution: &Contribution) -> Contribution {
+        let mut copy = Contribution::new(contribution.max_breadcrumbs);
+        for bytes in ScopeMessage::write(&contribution.to_updates()) {
+            assert!(bytes.len() <= SCOPE_MESSAGE_BYTES);
+            let message = ScopeMessage::parse(&bytes).unwrap();
+            assert!(copy.hear(message, at(2_000_000_000)).is_empty());
+        }
+        copy
+    }
+
+    #[test]
+    fn the_fullest_contribution_can_be_told_to_another_process() {
+        let mut full = Contribution::new(1000);
+        let quotes = Json::parse(format!("\"{}\"", "\\\"".repeat(8_000)).as_bytes()).unwrap();
+        let fill = |full: &mut Contribution, update: &dyn Fn(u64) -> ScopeUpdate| {
+            (0..10_000)
+                .take_while(|n| {
+                    full.apply(update(*n), Timestamp::from_unix(7, 123_456_789))
+                        .is_ok()
+                })
+                .count()
+        };
+        fill(&mut full, &|n| {
+            let field = Field::extra(&n.to_string()).unwrap();
+            ScopeUpdate::set(field, &quotes).unwrap()
+        });
+        fill(&mut full, &|n| {
+            ScopeUpdate::set(Field::tag(&n.to_string()).unwrap(), n).unwrap()
+        });
+        for n in 0..40_u8 {
+            let mut breadcrumb = ObjectWriter::new();
+            breadcrumb
+                .member("data", &quotes)
+                .member("message", u64::from(n));
+            let update = ScopeUpdate::add_breadcrumb(breadcrumb.finish().as_value());
+            full.apply(update.unwrap(), at(7)).unwrap();
+            let bytes = vec![n; SCOPE_ATTACHMENTS_BYTES / SCOPE_ATTACHMENTS - 500];
+            let name = format!("{n}{}", "\u{1}".repeat(250));
+            let attachment = Attachment::new(&name, bytes).unwrap();
+            full.apply(ScopeUpdate::AddAttachment(attachment), at(7))
+                .unwrap();
+        }
+        let bound = CONTRIBUTION_BYTES + BREADCRUMBS_BYTES + SCOPE_ATTACHMENTS_BYTES;
+        assert!(
+            (bound * 9 / 10..=bound).contains(&full.size()),
+            "{}",
+            full.size()
+        );
+        assert_eq!(full.attachments().len(), SCOPE_ATTACHMENTS);
+        assert!(ScopeMessage::write(&full.to_updates()).len() > 1);
+        assert_eq!(copy_of(&full).to_updates(), full.to_updates());
     }
 }

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::kind::Kind;
 use super::{Refusal, Trimmed, trim};
-use crate::json::{Kind, Value, text};
+use crate::json::{Kind as JsonKind, Value, text};
 use crate::limits::{
     ATTRIBUTE_BYTES, CONTEXT_BYTES, EXTRA_BYTES, FINGERPRINT_CHARS, FINGERPRINT_PARTS, LEVEL_CHARS,
-    PROPAGATION_BYTES, SCOPE_KEY_CHARS, TAG_KEY_CHARS, TAG_VALUE_CHARS, TRANSACTION_CHARS,
-    USER_BYTES,
+    PROPAGATION_BYTES, TAG_VALUE_CHARS, TRANSACTION_CHARS, USER_BYTES,
 };
 
 /// A part of a scope that holds one value.
@@ -38,22 +38,22 @@ pub enum Field {
 impl Field {
     /// A tag. Sentry discards tags with longer keys than it allows, so they are refused here.
     pub fn tag(key: &str) -> Result<Self, Refusal> {
-        Ok(Self::Tag(Key::new(key, TAG_KEY_CHARS)?))
+        Kind::Tag.keyed(key)
     }
 
     /// An extra.
     pub fn extra(key: &str) -> Result<Self, Refusal> {
-        Ok(Self::Extra(Key::new(key, SCOPE_KEY_CHARS)?))
+        Kind::Extra.keyed(key)
     }
 
     /// A context.
     pub fn context(key: &str) -> Result<Self, Refusal> {
-        Ok(Self::Context(Key::new(key, SCOPE_KEY_CHARS)?))
+        Kind::Context.keyed(key)
     }
 
     /// An attribute.
     pub fn attribute(key: &str) -> Result<Self, Refusal> {
-        Ok(Self::Attribute(Key::new(key, SCOPE_KEY_CHARS)?))
+        Kind::Attribute.keyed(key)
     }
 
     /// The key, for those fields that have one.
@@ -72,51 +72,21 @@ impl Field {
 
     /// What the field is called in a change: `user`, `tag`, ….
     pub fn name(&self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Level => "level",
-            Self::Transaction => "transaction",
-            Self::Fingerprint => "fingerprint",
-            Self::Propagation => "propagation",
-            Self::Tag(_) => "tag",
-            Self::Extra(_) => "extra",
-            Self::Context(_) => "context",
-            Self::Attribute(_) => "attribute",
-        }
+        self.kind().name()
     }
-
-    /// The field with this name. `raw_key` is the key as it stands between its quotes.
-    pub(super) fn from_name(name: &str, raw_key: Option<&str>) -> Result<Self, Refusal> {
-        let key = |max_chars| Key::from_raw(raw_key.ok_or(Refusal::WrongKind)?, max_chars);
-        Ok(match name {
-            "user" => Self::User,
-            "level" => Self::Level,
-            "transaction" => Self::Transaction,
-            "fingerprint" => Self::Fingerprint,
-            "propagation" => Self::Propagation,
-            "tag" => Self::Tag(key(TAG_KEY_CHARS)?),
-            "extra" => Self::Extra(key(SCOPE_KEY_CHARS)?),
-            "context" => Self::Context(key(SCOPE_KEY_CHARS)?),
-            "attribute" => Self::Attribute(key(SCOPE_KEY_CHARS)?),
-            _ => return Err(Refusal::Unknown),
-        })
-    }
-
-    /// How many kinds of fields there are.
-    pub(super) const KINDS: usize = 9;
 
     /// The kind of the field; the number of keys of a kind is bounded.
-    pub(super) fn kind(&self) -> usize {
+    pub(super) fn kind(&self) -> Kind {
         match self {
-            Self::User => 0,
-            Self::Level => 1,
-            Self::Transaction => 2,
-            Self::Fingerprint => 3,
-            Self::Propagation => 4,
-            Self::Tag(_) => 5,
-            Self::Extra(_) => 6,
-            Self::Context(_) => 7,
-            Self::Attribute(_) => 8,
+            Self::User => Kind::User,
+            Self::Level => Kind::Level,
+            Self::Transaction => Kind::Transaction,
+            Self::Fingerprint => Kind::Fingerprint,
+            Self::Propagation => Kind::Propagation,
+            Self::Tag(_) => Kind::Tag,
+            Self::Extra(_) => Kind::Extra,
+            Self::Context(_) => Kind::Context,
+            Self::Attribute(_) => Kind::Attribute,
         }
     }
 
@@ -141,54 +111,48 @@ impl Field {
     /// Makes a value fit the field, or refuses it.
     pub(super) fn fit(&self, value: Value<'_>) -> Result<Trimmed, Refusal> {
         let kind = value.kind();
-        let of_kind = |wanted: Kind| {
-            if kind == wanted {
-                Ok(())
-            } else {
-                Err(Refusal::WrongKind)
+        let is_of_kind = match self {
+            Self::User | Self::Context(_) | Self::Propagation => kind == JsonKind::Object,
+            Self::Level | Self::Transaction => kind == JsonKind::String,
+            Self::Fingerprint => kind == JsonKind::Array,
+            Self::Tag(_) => {
+                matches!(kind, JsonKind::String | JsonKind::Number | JsonKind::Bool)
             }
+            Self::Extra(_) | Self::Attribute(_) => true,
         };
-        match self {
-            Self::User => {
-                of_kind(Kind::Object)?;
-                trim::value(value, USER_BYTES)
-            }
-            Self::Context(_) => {
-                of_kind(Kind::Object)?;
-                trim::value(value, CONTEXT_BYTES)
-            }
+        if !is_of_kind {
+            return Err(Refusal::WrongKind);
+        }
+        trim::check(value)?;
+        let trimmed = match self {
+            Self::User => trim::value(value, USER_BYTES),
+            Self::Context(_) => trim::value(value, CONTEXT_BYTES),
             Self::Extra(_) => trim::value(value, EXTRA_BYTES),
             Self::Attribute(_) => trim::value(value, ATTRIBUTE_BYTES),
-            Self::Level => {
-                of_kind(Kind::String)?;
-                trim::string(value, LEVEL_CHARS).filter(|trimmed| trimmed.meta.is_none())
-            }
-            Self::Transaction => {
-                of_kind(Kind::String)?;
-                trim::string(value, TRANSACTION_CHARS)
-            }
+            Self::Level => trim::string(value, LEVEL_CHARS).filter(is_whole),
+            Self::Transaction => trim::string(value, TRANSACTION_CHARS),
             Self::Fingerprint => {
-                of_kind(Kind::Array)?;
                 return trim::list(value, FINGERPRINT_PARTS, |part| match part.kind() {
-                    Kind::String => trim::string(part, FINGERPRINT_CHARS),
-                    Kind::Number | Kind::Bool => trim::value(part, FINGERPRINT_CHARS),
-                    Kind::Null | Kind::Array | Kind::Object => None,
+                    JsonKind::String => trim::string(part, FINGERPRINT_CHARS),
+                    JsonKind::Number | JsonKind::Bool => trim::value(part, FINGERPRINT_CHARS),
+                    JsonKind::Null | JsonKind::Array | JsonKind::Object => None,
                 })
                 .ok_or(Refusal::WrongKind);
             }
-            Self::Propagation => {
-                of_kind(Kind::Object)?;
-                // Half a trace is none.
-                trim::value(value, PROPAGATION_BYTES).filter(|trimmed| trimmed.meta.is_none())
-            }
-            Self::Tag(_) => match kind {
-                Kind::String => trim::string(value, TAG_VALUE_CHARS),
-                Kind::Number | Kind::Bool => trim::value(value, TAG_VALUE_CHARS),
-                Kind::Null | Kind::Array | Kind::Object => return Err(Refusal::WrongKind),
-            },
-        }
-        .ok_or(Refusal::TooLarge)
+            // Half a trace is none.
+            Self::Propagation => trim::value(value, PROPAGATION_BYTES).filter(is_whole),
+            Self::Tag(_) if kind == JsonKind::String => trim::string(value, TAG_VALUE_CHARS),
+            Self::Tag(_) => trim::value(value, TAG_VALUE_CHARS),
+        };
+        trimmed
+            // Nothing is left of it, and that would mean something else.
+            .filter(|trimmed| !self.is_cleared_by(trimmed.value().as_value()))
+            .ok_or(Refusal::TooLarge)
     }
+}
+
+fn is_whole(trimmed: &Trimmed) -> bool {
+    trimmed.meta().is_none()
 }
 
 /// The key of a tag, an extra, a context or an attribute.
@@ -199,15 +163,9 @@ impl Field {
 pub struct Key(Box<str>);
 
 impl Key {
-    fn new(key: &str, max_chars: usize) -> Result<Self, Refusal> {
-        Self::bounded(text::canonical_of(key), max_chars)
-    }
-
-    fn from_raw(raw: &str, max_chars: usize) -> Result<Self, Refusal> {
-        Self::bounded(text::canonical(raw), max_chars)
-    }
-
-    fn bounded(body: Cow<'_, str>, max_chars: usize) -> Result<Self, Refusal> {
+    /// The key that is written like this between its quotes.
+    pub(super) fn from_raw(raw: &str, max_chars: usize) -> Result<Self, Refusal> {
+        let body = text::canonical(raw);
         // Only a body with many bytes needs its characters counted.
         if body.len() > max_chars && text::decode(&body).chars().count() > max_chars {
             return Err(Refusal::KeyTooLong);
@@ -241,7 +199,7 @@ mod tests {
         let json = Json::parse(text.as_bytes()).unwrap();
         field
             .fit(json.as_value())
-            .map(|trimmed| trimmed.value.text().to_owned())
+            .map(|trimmed| trimmed.value().text().to_owned())
     }
 
     #[test]
@@ -288,6 +246,8 @@ mod tests {
             fit(&Field::tag("a").unwrap(), &number),
             Err(Refusal::TooLarge)
         );
+        let only = format!("{{\"a\":{}}}", "1".repeat(20_000));
+        assert_eq!(fit(&Field::User, &only), Err(Refusal::TooLarge));
         let many = format!("[{}1]", "1,".repeat(100));
         assert_eq!(
             fit(&Field::Fingerprint, &many)

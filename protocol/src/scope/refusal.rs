@@ -2,40 +2,34 @@
 
 use std::fmt;
 
-/// Why a part of a scope message was not taken. The rest of the message was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// The key is longer than Sentry, or we, allow. Cutting it could make two keys one.
-    KeyTooLong,
-    /// The value is of a kind that the field cannot have, such as an object as a tag.
-    WrongKind,
-    /// The value is too large and cannot be cut.
-    TooLarge,
-    /// The process has as many keys of this kind as it may have.
-    TooManyKeys,
-    /// The process contributes as much as it may.
-    Full,
-    /// The attachment was cut on its way to us, so that it is not what was attached.
-    CutAttachment,
-    /// The process has as many attachments, or bytes of them, as it may have.
-    TooManyAttachments,
-    /// A change that this version does not know.
-    Unknown,
-}
-
-impl Refusal {
-    /// All reasons.
-    pub const ALL: [Refusal; 8] = [
-        Self::KeyTooLong,
-        Self::WrongKind,
-        Self::TooLarge,
-        Self::TooManyKeys,
-        Self::Full,
-        Self::CutAttachment,
-        Self::TooManyAttachments,
-        Self::Unknown,
-    ];
+listed! {
+    /// Why a part of a scope message was not taken. The rest of the message was.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    #[non_exhaustive]
+    pub enum Refusal {
+        /// The key is longer than Sentry, or we, allow. Cutting it could make two keys one.
+        KeyTooLong,
+        /// The value is of a kind that the field cannot have, such as an object as a tag.
+        WrongKind,
+        /// The value is too large and cannot be cut, or nothing would be left of it.
+        TooLarge,
+        /// The value is nested too deeply.
+        TooDeep,
+        /// The process has as many keys of this kind as it may have.
+        TooManyKeys,
+        /// The process contributes as much as it may.
+        Full,
+        /// The message holds more changes than one may, so none of them was made. What is written
+        /// by [`ScopeMessage::write`](super::ScopeMessage::write) never does.
+        TooManyChanges,
+        /// The attachment was cut on its way to us, so that it is not what was attached.
+        CutAttachment,
+        /// The attachment is of a type from which Sentry makes an event, as of a minidump. Only the
+        /// process that watches over crashes may send such.
+        ForbiddenAttachment,
+        /// A change that this version does not know.
+        Unknown,
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -44,13 +38,15 @@ impl fmt::Display for Refusal {
             Self::KeyTooLong => "the key is too long; use a shorter one",
             Self::WrongKind => "the value is of a kind that the field cannot have",
             Self::TooLarge => "the value is too large and cannot be cut",
+            Self::TooDeep => "the value is nested too deeply; flatten it",
             Self::TooManyKeys => "the process has set too many keys; clear some first",
             Self::Full => "the process contributes too much to the scope; clear some of it first",
+            Self::TooManyChanges => "the message holds too many changes; send several",
             Self::CutAttachment => {
                 "the attachment was cut by the page's SDK; attach it to an event instead"
             }
-            Self::TooManyAttachments => {
-                "the process has attached too much to the scope; clear some first, or stream it"
+            Self::ForbiddenAttachment => {
+                "the attachment is of a type from which Sentry makes an event; leave the type out"
             }
             Self::Unknown => "this version does not know the change",
         })
@@ -82,6 +78,14 @@ impl Refusals {
         for (count, more) in self.counts.iter_mut().zip(other.counts) {
             *count = count.saturating_add(more);
         }
+    }
+
+    /// What is counted here beyond what is counted there.
+    pub(super) fn beyond(mut self, other: &Refusals) -> Self {
+        for (count, less) in self.counts.iter_mut().zip(other.counts) {
+            *count = count.saturating_sub(less);
+        }
+        self
     }
 
     /// How often this was the reason.

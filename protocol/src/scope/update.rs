@@ -1,8 +1,9 @@
 //! One change to what a process contributes.
 
-use super::{Attachment, Breadcrumb, Field, Refusal, Trimmed};
+use super::kind::Kind;
+use super::{Attachment, Breadcrumb, Field, Refusal, Trimmed, meta};
 use crate::Timestamp;
-use crate::json::{Fragment, Json, Kind, ObjectWriter, Value, array};
+use crate::json::{Fragment, Json, ObjectWriter, Value, array};
 
 /// One change to a [`Contribution`](super::Contribution). Its values fit already.
 ///
@@ -43,7 +44,8 @@ pub enum ScopeUpdate {
 
 impl ScopeUpdate {
     /// Sets a field. A value that means to clear it, such as `null`, clears it. What is too long is
-    /// cut; what cannot be cut, or is of the wrong kind, is refused.
+    /// cut; what cannot be cut, or is of the wrong kind, is refused. Whoever is refused should
+    /// [unset](Self::Unset) the field, as the other side does: its former value is not meant any more.
     pub fn set<'v>(field: Field, value: impl Into<Fragment<'v>>) -> Result<Self, Refusal> {
         let value = value.into();
         let value = value.as_value();
@@ -79,13 +81,13 @@ impl ScopeUpdate {
         match self {
             Self::Set { field, value, at } => {
                 parts.extend(name_and_key(field));
-                parts.push(value.value.clone());
-                parts.extend(about(value.meta.as_ref(), *at));
+                parts.push(value.value().clone());
+                parts.extend(about(value.meta(), *at));
             }
             Self::Unset(field) => parts.extend(name_and_key(field)),
             Self::AddBreadcrumb(breadcrumb) => {
                 parts.push(breadcrumb.json().clone());
-                parts.extend(about(breadcrumb.meta(), None));
+                parts.extend(about(breadcrumb.meta(), breadcrumb.counted()));
             }
             Self::AddAttachment(attachment) => parts.push(attachment.to_json()),
             Self::ClearBreadcrumbs | Self::ClearAttachments | Self::Clear => {}
@@ -96,38 +98,53 @@ impl ScopeUpdate {
     /// Reads a change. What a newer version may say and this one does not know is refused as
     /// [`Refusal::Unknown`].
     pub fn parse(value: Value<'_>) -> Result<Self, Refusal> {
+        Self::read(value).map_err(|refused| refused.why)
+    }
+
+    /// Reads a change; if it is refused, says also which field it was to set.
+    pub(super) fn read(value: Value<'_>) -> Result<Self, RefusedUpdate> {
         let mut parts = value.elements().ok_or(Refusal::WrongKind)?;
         let mut next = || parts.next();
         let name = next().and_then(Value::as_str).ok_or(Refusal::WrongKind)?;
-        match &*name {
+        Ok(match &*name {
             "set" => {
                 let field = field(next(), next())?;
-                let value = next().ok_or(Refusal::WrongKind)?;
-                let about = next().and_then(Value::as_object);
-                let about = |member: &str| about.as_ref().and_then(|about| about.get(member));
-                let mut update = Self::set(field, value)?;
-                if let Self::Set { value, at, .. } = &mut update {
-                    // What is cut here is cut more than it was there.
-                    value.meta = value.meta.take().or_else(|| meta(about("meta")));
-                    *at = about("at").and_then(Timestamp::from_json);
-                }
-                Ok(update)
+                return Self::read_set(&field, next(), next()).map_err(|why| RefusedUpdate {
+                    why,
+                    field: Some(field),
+                });
             }
-            "unset" => Ok(Self::Unset(field(next(), next())?)),
+            "unset" => Self::Unset(field(next(), next())?),
             "breadcrumb" => {
                 let breadcrumb = Breadcrumb::new(next().ok_or(Refusal::WrongKind)?)?;
-                let about = next().and_then(Value::as_object);
-                let meta = meta(about.and_then(|about| about.get("meta")));
-                Ok(Self::AddBreadcrumb(breadcrumb.with_meta(meta)))
+                let (meta, at) = read_about(next());
+                Self::AddBreadcrumb(breadcrumb.told_on(meta, at))
             }
             "attachment" => {
-                Attachment::parse(next().ok_or(Refusal::WrongKind)?).map(Self::AddAttachment)
+                Self::AddAttachment(Attachment::parse(next().ok_or(Refusal::WrongKind)?)?)
             }
-            "clear-breadcrumbs" => Ok(Self::ClearBreadcrumbs),
-            "clear-attachments" => Ok(Self::ClearAttachments),
-            "clear" => Ok(Self::Clear),
-            _ => Err(Refusal::Unknown),
-        }
+            "clear-breadcrumbs" => Self::ClearBreadcrumbs,
+            "clear-attachments" => Self::ClearAttachments,
+            "clear" => Self::Clear,
+            _ => return Err(Refusal::Unknown.into()),
+        })
+    }
+
+    fn read_set(
+        field: &Field,
+        value: Option<Value<'_>>,
+        about: Option<Value<'_>>,
+    ) -> Result<Self, Refusal> {
+        Ok(
+            match Self::set(field.clone(), value.ok_or(Refusal::WrongKind)?)? {
+                Self::Set { field, value, .. } => {
+                    let (meta, at) = read_about(about);
+                    let value = value.cut_before(meta);
+                    Self::Set { field, value, at }
+                }
+                other => other,
+            },
+        )
     }
 
     fn name(&self) -> &'static str {
@@ -159,25 +176,45 @@ fn about(meta: Option<&Json>, at: Option<Timestamp>) -> Option<Json> {
         about.member("meta", meta);
     }
     if let Some(at) = at {
-        about.member("at", Json::number(at.as_seconds()));
+        // A double would lose the nanoseconds.
+        about.member("at", format!("{at:#}").as_str());
     }
     (!about.is_empty()).then(|| about.finish())
 }
 
-fn meta(value: Option<Value<'_>>) -> Option<Json> {
-    value
-        .filter(|value| value.kind() == Kind::Object)
-        .map(Value::to_json)
+/// What is said about a value. What cannot be understood is not said.
+fn read_about(about: Option<Value<'_>>) -> (Option<Json>, Option<Timestamp>) {
+    let about = about.and_then(Value::as_object);
+    let get = |member: &str| about.as_ref()?.get(member);
+    let at = get("at").and_then(Value::as_str);
+    let at = at.and_then(|at| Timestamp::parse_rfc3339(&at));
+    (meta::read(get("meta")), at)
 }
 
 fn field(name: Option<Value<'_>>, key: Option<Value<'_>>) -> Result<Field, Refusal> {
     let name = name.and_then(Value::as_str).ok_or(Refusal::WrongKind)?;
-    Field::from_name(&name, key.and_then(Value::string_body))
+    let kind = Kind::from_name(&name).ok_or(Refusal::Unknown)?;
+    kind.field(key.and_then(Value::string_body))
+}
+
+/// A change that was refused.
+pub(super) struct RefusedUpdate {
+    pub(super) why: Refusal,
+    /// The field that it was to set.
+    pub(super) field: Option<Field>,
+}
+
+impl From<Refusal> for RefusedUpdate {
+    fn from(why: Refusal) -> Self {
+        Self { why, field: None }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::SCOPE_DEPTH;
+    use crate::scope::ScopeMessage;
 
     fn parse(text: &str) -> Result<ScopeUpdate, Refusal> {
         ScopeUpdate::parse(Json::parse(text.as_bytes()).unwrap().as_value())
@@ -201,7 +238,7 @@ mod tests {
             ScopeUpdate::set(Field::attribute("a").unwrap(), true).unwrap(),
             ScopeUpdate::set(Field::tag("a").unwrap(), long.as_str())
                 .unwrap()
-                .since(Timestamp::from_unix(7, 500_000_000)),
+                .since(Timestamp::from_unix(7, 123_456_789)),
             ScopeUpdate::Unset(Field::User),
             ScopeUpdate::Unset(Field::tag("a").unwrap()),
             ScopeUpdate::add_breadcrumb(breadcrumb.as_value()).unwrap(),
@@ -211,6 +248,70 @@ mod tests {
             ScopeUpdate::Clear,
         ] {
             assert_eq!(ScopeUpdate::parse(update.to_json().as_value()), Ok(update));
+        }
+    }
+
+    #[test]
+    fn times_are_told_to_the_nanosecond() {
+        let update = ScopeUpdate::set(Field::tag("a").unwrap(), "x")
+            .unwrap()
+            .since(Timestamp::from_unix(1_795_193_675, 123_456_789));
+        assert_eq!(
+            update.to_json().text(),
+            r#"["set","tag","a","x",{"at":"2026-11-20T16:54:35.123456789Z"}]"#
+        );
+        let unreadable = parse(r#"["set","tag","a","x",{"at":7}]"#).unwrap();
+        assert_eq!(unreadable.to_json().text(), r#"["set","tag","a","x"]"#);
+
+        let mut breadcrumb = Breadcrumb::new(Json::parse(b"{}").unwrap().as_value()).unwrap();
+        breadcrumb.arrived(Timestamp::from_unix(1_795_193_675, 123_456_789));
+        let update = ScopeUpdate::AddBreadcrumb(breadcrumb);
+        assert_eq!(ScopeUpdate::parse(update.to_json().as_value()), Ok(update));
+    }
+
+    #[test]
+    fn what_is_said_about_a_value_is_bounded() {
+        let meta = |bytes: usize| format!("{{\"x\":\"{}\"}}", "m".repeat(bytes - 8));
+        let size = |bytes: usize| {
+            let set = format!(r#"["set","extra","a",1,{{"meta":{}}}]"#, meta(bytes));
+            let add = format!(
+                r#"["breadcrumb",{{"timestamp":1}},{{"meta":{}}}]"#,
+                meta(bytes)
+            );
+            let ScopeUpdate::Set { value, .. } = parse(&set).unwrap() else {
+                panic!("it sets");
+            };
+            let ScopeUpdate::AddBreadcrumb(breadcrumb) = parse(&add).unwrap() else {
+                panic!("it adds");
+            };
+            (value.size(), breadcrumb.size())
+        };
+        let ((set, added), (bare_set, bare_added)) = (size(4096), size(4097));
+        assert_eq!((set - bare_set, added - bare_added), (4096, 4096));
+    }
+
+    #[test]
+    fn the_deepest_value_that_is_cut_at_every_level_can_be_told_on() {
+        let text = format!("\"{}\"", "x".repeat(20_000));
+        let nested = |open: &str, close: &str, depth: usize| {
+            let text = open.repeat(depth) + &text + &close.repeat(depth);
+            Json::parse(text.as_bytes()).unwrap()
+        };
+        let deep = nested("[", ",1]", SCOPE_DEPTH);
+        let extra = ScopeUpdate::set(Field::extra("a").unwrap(), &deep).unwrap();
+        let deep = nested(r#"{"a":"#, "}", SCOPE_DEPTH);
+        let context = ScopeUpdate::set(Field::context("a").unwrap(), &deep).unwrap();
+        let breadcrumb = ScopeUpdate::add_breadcrumb(deep.as_value()).unwrap();
+        // Each array has lost its last element; each object has one member, which is cut.
+        for (update, cuts) in [(extra, SCOPE_DEPTH + 1), (context, 1), (breadcrumb, 1)] {
+            assert_eq!(update.to_json().text().matches(r#""len""#).count(), cuts);
+            let written = ScopeMessage::write(std::slice::from_ref(&update));
+            let ScopeMessage::Changes(read, refusals) = ScopeMessage::parse(&written[0]).unwrap()
+            else {
+                panic!("it is an array");
+            };
+            assert!(refusals.is_empty());
+            assert_eq!(read, [update]);
         }
     }
 
