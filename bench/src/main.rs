@@ -42,10 +42,7 @@ const ROWS: &[Row] = &[
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments
-        .iter()
-        .any(|word| word == "--help" || word == "-h")
-    {
+    if arguments.iter().any(|word| word == "--help" || word == "-h") {
         println!("Usage: cargo xtask bench [ROW...] [--quick]\n\n{}", known());
         return ExitCode::SUCCESS;
     }
@@ -95,10 +92,8 @@ fn choose(arguments: &[String]) -> Result<(Vec<&'static Row>, Settings), String>
 }
 
 fn known() -> String {
-    let lines: Vec<String> = ROWS
-        .iter()
-        .map(|row| format!("  {:<12} {}", row.name, row.about))
-        .collect();
+    let lines: Vec<String> =
+        ROWS.iter().map(|row| format!("  {:<12} {}", row.name, row.about)).collect();
     format!("Rows:\n{}", lines.join("\n"))
 }
 
@@ -122,10 +117,7 @@ mod tests {
 
     #[test]
     fn an_unknown_row_is_an_error_that_names_it() {
-        assert_eq!(
-            names(&["chanel"]).unwrap_err(),
-            "there is no row \"chanel\""
-        );
+        assert_eq!(names(&["chanel"]).unwrap_err(), "there is no row \"chanel\"");
         assert!(names(&["--slow"]).is_err());
     }
 }

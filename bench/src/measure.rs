@@ -30,10 +30,7 @@ pub(crate) struct Subject {
 /// Which way is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Better {
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "no row measures throughput yet")
-    )]
+    #[cfg_attr(not(test), expect(dead_code, reason = "no row measures throughput yet"))]
     Higher,
     Lower,
 }
@@ -52,17 +49,11 @@ pub(crate) struct Measure {
 
 impl Settings {
     /// What numbers that are quoted are measured with.
-    pub(crate) const THOROUGH: Self = Self {
-        rounds: 15,
-        round: Duration::from_millis(150),
-    };
+    pub(crate) const THOROUGH: Self = Self { rounds: 15, round: Duration::from_millis(150) };
 
     /// Good enough to see whether something is off. A measure takes about a second and a half, so a
     /// row of thirty still ends within a minute.
-    pub(crate) const QUICK: Self = Self {
-        rounds: 7,
-        round: Duration::from_millis(100),
-    };
+    pub(crate) const QUICK: Self = Self { rounds: 7, round: Duration::from_millis(100) };
 
     /// Measures how long one pass takes. Lower is better.
     pub(crate) fn time<O, P>(
@@ -130,13 +121,7 @@ impl Measure {
         ours: Vec<f64>,
         peer: Vec<f64>,
     ) -> Self {
-        Self {
-            subject,
-            unit,
-            better,
-            ours: median(ours),
-            peer: median(peer),
-        }
+        Self { subject, unit, better, ours: median(ours), peer: median(peer) }
     }
 
     /// How long a pass takes, from samples in seconds, in the unit that suits the peer's.
@@ -184,11 +169,7 @@ mod tests {
 
     use super::*;
 
-    const SUBJECT: Subject = Subject {
-        name: "something",
-        peer: "somebody",
-        goal: 0.5,
-    };
+    const SUBJECT: Subject = Subject { name: "something", peer: "somebody", goal: 0.5 };
 
     fn measure(better: Better, ours: f64, peer: f64) -> Measure {
         Measure::of_samples(SUBJECT, "ns", better, vec![ours], vec![peer])
@@ -227,10 +208,7 @@ mod tests {
             turns.borrow_mut().push(who);
             1.0
         };
-        let settings = Settings {
-            rounds: 3,
-            ..Settings::QUICK
-        };
+        let settings = Settings { rounds: 3, ..Settings::QUICK };
         settings.alternate(|| take('o'), || take('p'));
         assert_eq!(*turns.borrow(), "opopop");
     }

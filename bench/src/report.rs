@@ -49,9 +49,7 @@ fn json(measures: &[Measure]) -> Value {
 
 /// The measures as a table.
 pub(crate) fn table(measures: &[Measure]) -> String {
-    let head = [
-        "measure", "unit", "ours", "peer", "ratio", "goal", "met", "peer is",
-    ];
+    let head = ["measure", "unit", "ours", "peer", "ratio", "goal", "met", "peer is"];
     let mut lines = vec![head.map(String::from)];
     lines.extend(measures.iter().map(|measure| {
         let bound = match measure.better {
@@ -105,11 +103,7 @@ mod tests {
     use crate::measure::Subject;
 
     fn measure() -> Measure {
-        let subject = Subject {
-            name: "parse",
-            peer: "somebody 1.0",
-            goal: 1.5,
-        };
+        let subject = Subject { name: "parse", peer: "somebody 1.0", goal: 1.5 };
         Measure::of_samples(subject, "ns", Better::Lower, vec![30.0], vec![40.0])
     }
 
@@ -142,9 +136,6 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        assert_eq!(
-            [1234.5, 12.34, 1.234, 0.123].map(short),
-            ["1234", "12.3", "1.23", "0.123"]
-        );
+        assert_eq!([1234.5, 12.34, 1.234, 0.123].map(short), ["1234", "12.3", "1.23", "0.123"]);
     }
 }

@@ -181,9 +181,7 @@ impl Channel {
     }
 
     fn by_name_in_any_case(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|channel| channel.name().eq_ignore_ascii_case(name))
+        Self::ALL.into_iter().find(|channel| channel.name().eq_ignore_ascii_case(name))
     }
 }
 
@@ -241,11 +239,7 @@ enum Fault {
 
 impl ChannelError {
     fn new(form: Form, given: &str, fault: Fault) -> Self {
-        Self {
-            form,
-            given: excerpt(given).into(),
-            fault,
-        }
+        Self { form, given: excerpt(given).into(), fault }
     }
 
     /// Whether it belongs to somebody else: the form is right, the namespace is another. A host that
@@ -309,20 +303,10 @@ mod tests {
 
     #[test]
     fn the_seven_channels_have_the_keys_and_urls_of_sentry_electron() {
-        let names = [
-            "start",
-            "scope",
-            "envelope",
-            "feedback",
-            "status",
-            "structured-log",
-            "metric",
-        ];
+        let names =
+            ["start", "scope", "envelope", "feedback", "status", "structured-log", "metric"];
         for (channel, name) in Channel::ALL.into_iter().zip(names) {
-            assert_eq!(
-                channel.key(&Namespace::DEFAULT),
-                format!("sentry-ipc.{name}")
-            );
+            assert_eq!(channel.key(&Namespace::DEFAULT), format!("sentry-ipc.{name}"));
             assert_eq!(
                 channel.url(&Namespace::DEFAULT, UrlForm::Scheme),
                 format!("sentry-ipc://{name}/sentry_key")
@@ -342,10 +326,7 @@ mod tests {
             assert_eq!(Channel::from_key(&app(), &channel.key(&app())), Ok(channel));
             assert_eq!(Channel::from_path(&channel.path()), Ok(channel));
             for form in [UrlForm::Scheme, UrlForm::Host] {
-                assert_eq!(
-                    Channel::from_url(&app(), &channel.url(&app(), form)),
-                    Ok(channel)
-                );
+                assert_eq!(Channel::from_url(&app(), &channel.url(&app(), form)), Ok(channel));
             }
         }
     }
@@ -406,12 +387,7 @@ mod tests {
         ] {
             assert_eq!(error.to_string(), message);
         }
-        for url in [
-            "some-app://scope/sentry_key/x",
-            "some-app://scope/",
-            "some-app://scope",
-            "",
-        ] {
+        for url in ["some-app://scope/sentry_key/x", "some-app://scope/", "some-app://scope", ""] {
             assert!(Channel::from_url(&app(), url).is_err(), "{url}");
         }
     }

@@ -108,7 +108,7 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
             name: "sendScope",
             signature: "(scope: string): void",
             doc: "Replaces what this page contributes to the scope. `scope` is the JSON of the whole \
-                  scope; its breadcrumbs are added to those already sent.",
+                  scope; its breadcrumbs and attachments are added to those already sent.",
         },
     },
     Declaration {
@@ -367,10 +367,7 @@ mod tests {
     fn names_and_methods_are_unique() {
         let names: BTreeSet<_> = CONTRACT.iter().map(|row| row.name).collect();
         let methods: BTreeSet<_> = CONTRACT.iter().map(|row| row.method.name).collect();
-        assert_eq!(
-            (names.len(), methods.len()),
-            (CONTRACT.len(), CONTRACT.len())
-        );
+        assert_eq!((names.len(), methods.len()), (CONTRACT.len(), CONTRACT.len()));
     }
 
     #[test]
@@ -406,10 +403,7 @@ mod tests {
     #[test]
     fn every_type_that_a_method_names_is_declared() {
         for row in &CONTRACT {
-            let words = row
-                .method
-                .signature
-                .split(|c: char| !c.is_ascii_alphanumeric());
+            let words = row.method.signature.split(|c: char| !c.is_ascii_alphanumeric());
             for word in words.filter(|word| word.starts_with(|c: char| c.is_ascii_uppercase())) {
                 let known = ["Promise", "Uint8Array", "ArrayBuffer", "Blob"].contains(&word)
                     || BRIDGE_TYPES.iter().any(|declared| declared.name == word);

@@ -52,14 +52,8 @@ pub enum LogLevel {
 
 impl LogLevel {
     /// All of them, from the least severe.
-    pub const ALL: [LogLevel; 6] = [
-        Self::Trace,
-        Self::Debug,
-        Self::Info,
-        Self::Warn,
-        Self::Error,
-        Self::Fatal,
-    ];
+    pub const ALL: [LogLevel; 6] =
+        [Self::Trace, Self::Debug, Self::Info, Self::Warn, Self::Error, Self::Fatal];
 
     /// The name, as logs say it.
     pub const fn name(self) -> &'static str {
@@ -89,9 +83,7 @@ impl Config {
         };
         let log_level = members.find("logLevel").and_then(Value::as_str);
         Ok(Self {
-            paused: members
-                .find("paused")
-                .map(|paused| paused.as_bool() != Some(false)),
+            paused: members.find("paused").map(|paused| paused.as_bool() != Some(false)),
             sample_rate: rate("sampleRate"),
             traces_sample_rate: rate("tracesSampleRate"),
             log_level: log_level.and_then(|name| LogLevel::from_name(&name)),
@@ -104,10 +96,9 @@ impl Config {
         if let Some(paused) = self.paused {
             object.member("paused", paused);
         }
-        for (name, rate) in [
-            ("sampleRate", self.sample_rate),
-            ("tracesSampleRate", self.traces_sample_rate),
-        ] {
+        for (name, rate) in
+            [("sampleRate", self.sample_rate), ("tracesSampleRate", self.traces_sample_rate)]
+        {
             if let Some(rate) = rate.filter(|rate| (0.0..=1.0).contains(rate)) {
                 object.member(name, Json::number(rate));
             }
@@ -153,10 +144,7 @@ impl Trace {
                 return Err(PayloadError::invalid("baggage", why));
             }
         }
-        Ok(Self {
-            sentry_trace: sentry_trace.into(),
-            baggage: baggage.map(Into::into),
-        })
+        Ok(Self { sentry_trace: sentry_trace.into(), baggage: baggage.map(Into::into) })
     }
 
     /// The trace, the span to continue, and whether it is sampled.
@@ -172,10 +160,7 @@ impl Trace {
     /// Reads the payload of the `trace` channel.
     pub fn parse(body: &[u8]) -> Result<Self, PayloadError> {
         let members = Members::read(body)?;
-        Self::new(
-            &members.text("sentryTrace")?,
-            members.find_text("baggage")?.as_deref(),
-        )
+        Self::new(&members.text("sentryTrace")?, members.find_text("baggage")?.as_deref())
     }
 
     /// The payload of the `trace` channel.
@@ -214,10 +199,7 @@ mod tests {
             traces_sample_rate: Some(1.0),
             log_level: Some(LogLevel::Warn),
         };
-        assert_eq!(
-            Config::parse(config.to_json().text().as_bytes()),
-            Ok(config)
-        );
+        assert_eq!(Config::parse(config.to_json().text().as_bytes()), Ok(config));
         assert_eq!(Config::parse(b"{}"), Ok(Config::default()));
         assert_eq!(Config::parse(br#"{"paused":null}"#), Ok(Config::default()));
     }
@@ -233,10 +215,7 @@ mod tests {
         ] {
             for paused in [true, false] {
                 let body = format!(r#"{{{unknown},"paused":{paused}}}"#);
-                let expected = Config {
-                    paused: Some(paused),
-                    ..Config::default()
-                };
+                let expected = Config { paused: Some(paused), ..Config::default() };
                 assert_eq!(Config::parse(body.as_bytes()), Ok(expected), "{body}");
             }
         }
@@ -271,19 +250,10 @@ mod tests {
     #[test]
     fn a_trace_header_has_its_form() {
         let trace = "771a43a4192642f0b136d5159a501700-91595369230a4ca6";
-        for (suffix, is_one) in [
-            ("", true),
-            ("-0", true),
-            ("-1", true),
-            ("-2", false),
-            ("-", false),
-            ("-1-1", false),
-        ] {
-            assert_eq!(
-                Trace::new(&format!("{trace}{suffix}"), None).is_ok(),
-                is_one,
-                "{suffix}"
-            );
+        for (suffix, is_one) in
+            [("", true), ("-0", true), ("-1", true), ("-2", false), ("-", false), ("-1-1", false)]
+        {
+            assert_eq!(Trace::new(&format!("{trace}{suffix}"), None).is_ok(), is_one, "{suffix}");
         }
         assert!(Trace::new(trace, Some("a\r\nx: y")).is_err());
         assert!(Trace::new(trace, Some(&"a".repeat(BAGGAGE_BYTES + 1))).is_err());

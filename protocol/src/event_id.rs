@@ -42,9 +42,7 @@ impl FromStr for EventId {
         let has_right_length = matches!(text.len(), 32 | 36);
         match Uuid::try_parse(text) {
             Ok(uuid) if has_right_length => Ok(Self(uuid)),
-            _ => Err(EventIdError {
-                given: excerpt(text).into(),
-            }),
+            _ => Err(EventIdError { given: excerpt(text).into() }),
         }
     }
 }
@@ -69,11 +67,7 @@ pub struct EventIdError {
 
 impl fmt::Display for EventIdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is not an event id; it has to be a UUID of 32 digits",
-            &*self.given
-        )
+        write!(f, "{:?} is not an event id; it has to be a UUID of 32 digits", &*self.given)
     }
 }
 
@@ -86,10 +80,7 @@ mod tests {
     #[test]
     fn ids_are_read_in_all_the_ways_that_sdks_write_them() {
         let id: EventId = "9ec79c33ec9942ab8353589fcb2e04dc".parse().unwrap();
-        for text in [
-            "9EC79C33EC9942AB8353589FCB2E04DC",
-            "9ec79c33-ec99-42ab-8353-589fcb2e04dc",
-        ] {
+        for text in ["9EC79C33EC9942AB8353589FCB2E04DC", "9ec79c33-ec99-42ab-8353-589fcb2e04dc"] {
             assert_eq!(text.parse(), Ok(id));
         }
     }

@@ -38,10 +38,7 @@ pub enum PayloadError {
 
 impl PayloadError {
     pub(crate) fn invalid(member: &'static str, why: impl fmt::Display) -> Self {
-        Self::Invalid {
-            member,
-            why: why.to_string(),
-        }
+        Self::Invalid { member, why: why.to_string() }
     }
 }
 
@@ -52,10 +49,7 @@ impl fmt::Display for PayloadError {
             Self::Missing { member } => write!(f, "{member:?} is missing"),
             Self::Invalid { member, why } => write!(f, "{member:?} is invalid: {why}"),
             Self::TooLarge { bytes, max_bytes } => {
-                write!(
-                    f,
-                    "it has {bytes} bytes, but at most {max_bytes} are allowed"
-                )
+                write!(f, "it has {bytes} bytes, but at most {max_bytes} are allowed")
             }
         }
     }
@@ -75,9 +69,7 @@ pub(crate) struct Members<'a>(Object<'a>);
 
 impl<'a> Members<'a> {
     pub(crate) fn read(body: &'a [u8]) -> Result<Self, PayloadError> {
-        Object::parse(body)
-            .map(Self)
-            .map_err(PayloadError::NotAnObject)
+        Object::parse(body).map(Self).map_err(PayloadError::NotAnObject)
     }
 
     /// A member that may be missing. Many writers have no way to leave one out, and say `null`.
@@ -103,8 +95,7 @@ impl<'a> Members<'a> {
         member: &'static str,
     ) -> Result<T, PayloadError> {
         let text = self.text(member)?;
-        text.parse()
-            .map_err(|error| PayloadError::invalid(member, error))
+        text.parse().map_err(|error| PayloadError::invalid(member, error))
     }
 
     pub(crate) fn number<T: TryFrom<u64>>(&self, member: &'static str) -> Result<T, PayloadError> {

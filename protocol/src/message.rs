@@ -68,10 +68,7 @@ impl Message {
         };
         let bytes = payload.len();
         if bytes > max_bytes {
-            return Err(error(Fault::Payload(PayloadError::TooLarge {
-                bytes,
-                max_bytes,
-            })));
+            return Err(error(Fault::Payload(PayloadError::TooLarge { bytes, max_bytes })));
         }
         Ok(match channel {
             Channel::Start => Self::Start,
@@ -152,11 +149,7 @@ impl MessageError {
 
 impl fmt::Display for MessageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "a message of the channel {} is malformed: ",
-            self.channel
-        )?;
+        write!(f, "a message of the channel {} is malformed: ", self.channel)?;
         match &self.fault {
             Fault::Payload(error) => error.fmt(f),
             Fault::Json(error) => error.fmt(f),

@@ -71,9 +71,7 @@ impl FromStr for IpcMode {
         Self::ALL
             .into_iter()
             .find(|mode| mode.name().eq_ignore_ascii_case(text))
-            .ok_or_else(|| IpcModeError {
-                given: format!("{:?}", crate::error::excerpt(text)),
-            })
+            .ok_or_else(|| IpcModeError { given: format!("{:?}", crate::error::excerpt(text)) })
     }
 }
 
@@ -84,9 +82,7 @@ impl TryFrom<u8> for IpcMode {
         Self::ALL
             .into_iter()
             .find(|mode| mode.number() == number)
-            .ok_or_else(|| IpcModeError {
-                given: number.to_string(),
-            })
+            .ok_or_else(|| IpcModeError { given: number.to_string() })
     }
 }
 
@@ -98,11 +94,7 @@ pub struct IpcModeError {
 
 impl fmt::Display for IpcModeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} is not an IPC mode; use classic (1), protocol (2) or both (3)",
-            self.given
-        )
+        write!(f, "{} is not an IPC mode; use classic (1), protocol (2) or both (3)", self.given)
     }
 }
 
@@ -130,18 +122,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_an_error_that_names_it() {
-        assert!(
-            IpcMode::try_from(0)
-                .unwrap_err()
-                .to_string()
-                .starts_with("0 is not an IPC mode")
-        );
+        assert!(IpcMode::try_from(0).unwrap_err().to_string().starts_with("0 is not an IPC mode"));
         assert!(IpcMode::try_from(4).is_err());
         let error = "ipc".parse::<IpcMode>().unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with("\"ipc\" is not an IPC mode; use classic (1)")
-        );
+        assert!(error.to_string().starts_with("\"ipc\" is not an IPC mode; use classic (1)"));
     }
 }

@@ -44,10 +44,7 @@ impl Namespace {
 }
 
 fn check(text: &str) -> Result<(), NamespaceError> {
-    let error = |fault| NamespaceError {
-        given: excerpt(text).into(),
-        fault,
-    };
+    let error = |fault| NamespaceError { given: excerpt(text).into(), fault };
 
     if text.is_empty() {
         return Err(error(Fault::Empty));
@@ -139,10 +136,7 @@ impl fmt::Display for NamespaceError {
         match self.fault {
             Fault::Empty => f.write_str("the IPC namespace is empty")?,
             Fault::First { character } => {
-                write!(
-                    f,
-                    "the IPC namespace {given:?} begins with {character:?}, not a letter"
-                )?;
+                write!(f, "the IPC namespace {given:?} begins with {character:?}, not a letter")?;
             }
             Fault::Character { character, index } => write!(
                 f,
@@ -167,15 +161,7 @@ mod tests {
 
     #[test]
     fn what_the_rule_allows_is_kept() {
-        for text in [
-            "a",
-            "sentry-ipc",
-            "some-app",
-            "a1",
-            "a-",
-            "x--y",
-            &"a".repeat(64),
-        ] {
+        for text in ["a", "sentry-ipc", "some-app", "a1", "a-", "x--y", &"a".repeat(64)] {
             assert_eq!(Namespace::new(text).unwrap().as_str(), text);
         }
     }
@@ -185,46 +171,14 @@ mod tests {
         let rule = "use 1 to 64 characters of a-z, 0-9 and '-', beginning with a letter";
         for (text, offending, start) in [
             ("", None, "the IPC namespace is empty"),
-            (
-                "1app",
-                Some(('1', 0)),
-                "the IPC namespace \"1app\" begins with '1', not a letter",
-            ),
-            (
-                "-app",
-                Some(('-', 0)),
-                "the IPC namespace \"-app\" begins with '-', not a letter",
-            ),
-            (
-                "my_app",
-                Some(('_', 2)),
-                "the IPC namespace \"my_app\" has '_' at byte 2",
-            ),
-            (
-                "myApp",
-                Some(('A', 2)),
-                "the IPC namespace \"myApp\" has 'A' at byte 2",
-            ),
-            (
-                "büro",
-                Some(('ü', 1)),
-                "the IPC namespace \"büro\" has 'ü' at byte 1",
-            ),
-            (
-                "a b",
-                Some((' ', 1)),
-                "the IPC namespace \"a b\" has ' ' at byte 1",
-            ),
-            (
-                "a\n",
-                Some(('\n', 1)),
-                "the IPC namespace \"a\\n\" has '\\n' at byte 1",
-            ),
-            (
-                "a.b",
-                Some(('.', 1)),
-                "the IPC namespace \"a.b\" has '.' at byte 1",
-            ),
+            ("1app", Some(('1', 0)), "the IPC namespace \"1app\" begins with '1', not a letter"),
+            ("-app", Some(('-', 0)), "the IPC namespace \"-app\" begins with '-', not a letter"),
+            ("my_app", Some(('_', 2)), "the IPC namespace \"my_app\" has '_' at byte 2"),
+            ("myApp", Some(('A', 2)), "the IPC namespace \"myApp\" has 'A' at byte 2"),
+            ("büro", Some(('ü', 1)), "the IPC namespace \"büro\" has 'ü' at byte 1"),
+            ("a b", Some((' ', 1)), "the IPC namespace \"a b\" has ' ' at byte 1"),
+            ("a\n", Some(('\n', 1)), "the IPC namespace \"a\\n\" has '\\n' at byte 1"),
+            ("a.b", Some(('.', 1)), "the IPC namespace \"a.b\" has '.' at byte 1"),
         ] {
             let error = Namespace::new(text).unwrap_err();
             assert_eq!(error.offending(), offending, "{text:?}");
@@ -238,9 +192,7 @@ mod tests {
     fn a_long_one_is_refused_and_only_its_start_is_repeated() {
         let message = Namespace::new(&"a".repeat(65)).unwrap_err().to_string();
         assert!(message.contains("is 65 characters long"), "{message}");
-        let message = Namespace::new(&"é".repeat(1_000_000))
-            .unwrap_err()
-            .to_string();
+        let message = Namespace::new(&"é".repeat(1_000_000)).unwrap_err().to_string();
         assert!(message.len() < 400, "{}", message.len());
     }
 }

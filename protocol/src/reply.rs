@@ -36,10 +36,7 @@ impl FeedbackResult {
     /// Reads the reply of the `feedback` channel.
     pub fn parse(body: &[u8]) -> Result<Self, PayloadError> {
         let members = Members::read(body)?;
-        let headers = members
-            .find("headers")
-            .map(|_| members.object("headers"))
-            .transpose()?;
+        let headers = members.find("headers").map(|_| members.object("headers")).transpose()?;
         let header = |name: &'static str| match &headers {
             Some(headers) => Ok(headers.find_text(name)?.map(Cow::into_owned)),
             None => Ok(None),
@@ -58,10 +55,7 @@ impl FeedbackResult {
     /// page expects: `null` if Sentry did not send it, or one that is longer than any sense.
     pub fn to_json(&self) -> Json {
         let sensible = |value: &Option<String>| {
-            value
-                .as_deref()
-                .filter(|value| value.len() <= SMALL_MESSAGE_BYTES / 4)
-                .map(Json::from)
+            value.as_deref().filter(|value| value.len() <= SMALL_MESSAGE_BYTES / 4).map(Json::from)
         };
         let rate_limits = sensible(&self.rate_limits);
         let retry_after = sensible(&self.retry_after);
@@ -90,9 +84,7 @@ pub struct FlushResult {
 impl FlushResult {
     /// Reads the reply of the `flush` channel.
     pub fn parse(body: &[u8]) -> Result<Self, PayloadError> {
-        Ok(Self {
-            durable: Members::read(body)?.flag("durable")?,
-        })
+        Ok(Self { durable: Members::read(body)?.flag("durable")? })
     }
 
     /// The reply of the `flush` channel.
@@ -116,18 +108,13 @@ impl StreamResult {
     /// Reads the reply of the `attachment` channel.
     pub fn parse(body: &[u8]) -> Result<Self, PayloadError> {
         let members = Members::read(body)?;
-        Ok(Self {
-            received: members.number("received")?,
-            complete: members.flag("complete")?,
-        })
+        Ok(Self { received: members.number("received")?, complete: members.flag("complete")? })
     }
 
     /// The reply of the `attachment` channel.
     pub fn to_json(&self) -> Json {
         let mut object = ObjectWriter::new();
-        object
-            .member("received", self.received)
-            .member("complete", self.complete);
+        object.member("received", self.received).member("complete", self.complete);
         object.finish()
     }
 }
@@ -150,30 +137,15 @@ mod tests {
         );
         assert_eq!(FeedbackResult::parse(json.text().as_bytes()), Ok(feedback));
 
-        let later = FeedbackResult {
-            retry_after: Some("60".into()),
-            ..FeedbackResult::default()
-        };
+        let later = FeedbackResult { retry_after: Some("60".into()), ..FeedbackResult::default() };
         let json = later.to_json();
-        assert_eq!(
-            json.text(),
-            r#"{"headers":{"x-sentry-rate-limits":null,"retry-after":"60"}}"#
-        );
+        assert_eq!(json.text(), r#"{"headers":{"x-sentry-rate-limits":null,"retry-after":"60"}}"#);
         assert_eq!(FeedbackResult::parse(json.text().as_bytes()), Ok(later));
 
         let flush = FlushResult { durable: true };
-        assert_eq!(
-            FlushResult::parse(flush.to_json().text().as_bytes()),
-            Ok(flush)
-        );
-        let stream = StreamResult {
-            received: u64::MAX,
-            complete: false,
-        };
-        assert_eq!(
-            StreamResult::parse(stream.to_json().text().as_bytes()),
-            Ok(stream)
-        );
+        assert_eq!(FlushResult::parse(flush.to_json().text().as_bytes()), Ok(flush));
+        let stream = StreamResult { received: u64::MAX, complete: false };
+        assert_eq!(StreamResult::parse(stream.to_json().text().as_bytes()), Ok(stream));
     }
 
     #[test]

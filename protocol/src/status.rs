@@ -80,10 +80,7 @@ impl Status {
     /// its end: a heartbeat is worth more than a name.
     #[must_use]
     pub fn with_thread(self, name: &str) -> Self {
-        Self {
-            thread: Some(cut(name, THREAD_NAME_BYTES).into()),
-            ..self
-        }
+        Self { thread: Some(cut(name, THREAD_NAME_BYTES).into()), ..self }
     }
 
     /// The name of the thread whose heartbeat it is, if the renderer says.
@@ -107,10 +104,7 @@ impl Status {
                 return Err(PayloadError::invalid("status", why));
             }
         };
-        let config = members
-            .find("config")
-            .map(|_| members.object("config"))
-            .transpose()?;
+        let config = members.find("config").map(|_| members.object("config")).transpose()?;
         let mut status = Self::new(state);
         if let Some(thread) = members.find_text("thread")? {
             status = status.with_thread(&thread);
@@ -184,14 +178,8 @@ mod tests {
         for (body, message) in [
             ("{}", "\"status\" is missing"),
             ("[]", "it cannot be read"),
-            (
-                r#"{"status":1}"#,
-                "\"status\" is invalid: it is not a string",
-            ),
-            (
-                r#"{"status":"asleep"}"#,
-                "\"status\" is invalid: it is none of",
-            ),
+            (r#"{"status":1}"#, "\"status\" is invalid: it is not a string"),
+            (r#"{"status":"asleep"}"#, "\"status\" is invalid: it is none of"),
             (r#"{"status":"alive","config":1}"#, "\"config\" is invalid"),
             (
                 r#"{"status":"alive","config":{"pollInterval":-1}}"#,
@@ -202,10 +190,7 @@ mod tests {
                 "\"anrThreshold\" is invalid",
             ),
             (r#"{"status":"alive","thread":1}"#, "\"thread\" is invalid"),
-            (
-                r#"{"status":"alive","config":{"captureStackTrace":1}}"#,
-                "\"captureStackTrace\"",
-            ),
+            (r#"{"status":"alive","config":{"captureStackTrace":1}}"#, "\"captureStackTrace\""),
         ] {
             let error = Status::parse(body.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(message), "{error}");
@@ -238,9 +223,6 @@ mod tests {
         endless.anr_threshold = Duration::MAX;
         let json = endless.to_json();
         assert!(json.text().len() <= SMALL_MESSAGE_BYTES);
-        assert_eq!(
-            Status::parse(json.text().as_bytes()).unwrap().anr_threshold,
-            day
-        );
+        assert_eq!(Status::parse(json.text().as_bytes()).unwrap().anr_threshold, day);
     }
 }

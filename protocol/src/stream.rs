@@ -17,12 +17,8 @@ use crate::{EventId, PayloadError};
 /// ```
 pub fn creates_event(attachment_type: &str) -> bool {
     /// Those that Sentry's Relay names.
-    const TYPES: [&str; 4] = [
-        "event.minidump",
-        "event.applecrashreport",
-        "event.payload",
-        "event.breadcrumbs",
-    ];
+    const TYPES: [&str; 4] =
+        ["event.minidump", "event.applecrashreport", "event.payload", "event.breadcrumbs"];
     /// The crash formats of consoles and game engines. Their number grows.
     const FAMILIES: [&str; 3] = ["nswitch.", "playstation.", "unreal."];
     let given = attachment_type.trim().to_ascii_lowercase();
@@ -61,21 +57,12 @@ impl StreamOpening {
             let why = "it is empty or has a path in it; give the name alone";
             return Err(PayloadError::invalid("filename", why));
         }
-        Ok(Self {
-            filename,
-            event_id,
-            content_type: None,
-            attachment_type: None,
-            size: None,
-        })
+        Ok(Self { filename, event_id, content_type: None, attachment_type: None, size: None })
     }
 
     /// The same stream with this media type.
     pub fn with_content_type(self, content_type: &str) -> Result<Self, PayloadError> {
-        Ok(Self {
-            content_type: Some(text("contentType", content_type)?),
-            ..self
-        })
+        Ok(Self { content_type: Some(text("contentType", content_type)?), ..self })
     }
 
     /// The same stream of this type. One that [creates an event](creates_event) is an error.
@@ -84,10 +71,7 @@ impl StreamOpening {
             let why = "Sentry would make an event of it, which a renderer may not attach";
             return Err(PayloadError::invalid("attachmentType", why));
         }
-        Ok(Self {
-            attachment_type: Some(text("attachmentType", attachment_type)?),
-            ..self
-        })
+        Ok(Self { attachment_type: Some(text("attachmentType", attachment_type)?), ..self })
     }
 
     /// The same stream with this many bytes in all, of which there are at most [`STREAM_BYTES`].
@@ -96,10 +80,7 @@ impl StreamOpening {
             let why = format!("a stream has at most {STREAM_BYTES} bytes");
             return Err(PayloadError::invalid("size", why));
         }
-        Ok(Self {
-            size: Some(size),
-            ..self
-        })
+        Ok(Self { size: Some(size), ..self })
     }
 
     /// The name that the attachment gets in Sentry. It has no path in it, so nobody is led to write
@@ -184,50 +165,24 @@ mod tests {
         for (body, message) in [
             (format!("{{{id}}}"), "\"filename\" is missing"),
             ("{\"filename\":\"f\"}".into(), "\"eventId\" is missing"),
-            (
-                "{\"filename\":\"f\",\"eventId\":\"x\"}".into(),
-                "\"eventId\" is invalid",
-            ),
-            (
-                format!("{{{id},\"filename\":\"\"}}"),
-                "\"filename\" is invalid",
-            ),
-            (
-                format!("{{{id},\"filename\":\"../f\"}}"),
-                "\"filename\" is invalid",
-            ),
-            (
-                format!("{{{id},\"filename\":\"a\\\\b\"}}"),
-                "\"filename\" is invalid",
-            ),
-            (
-                format!("{{{id},\"filename\":\"a\\u0000\"}}"),
-                "it has a control character",
-            ),
-            (
-                format!("{{{id},\"filename\":\"{}\"}}", "x".repeat(256)),
-                "longer than 255 bytes",
-            ),
-            (
-                format!("{{{id},\"filename\":\"f\",\"contentType\":1}}"),
-                "\"contentType\"",
-            ),
+            ("{\"filename\":\"f\",\"eventId\":\"x\"}".into(), "\"eventId\" is invalid"),
+            (format!("{{{id},\"filename\":\"\"}}"), "\"filename\" is invalid"),
+            (format!("{{{id},\"filename\":\"../f\"}}"), "\"filename\" is invalid"),
+            (format!("{{{id},\"filename\":\"a\\\\b\"}}"), "\"filename\" is invalid"),
+            (format!("{{{id},\"filename\":\"a\\u0000\"}}"), "it has a control character"),
+            (format!("{{{id},\"filename\":\"{}\"}}", "x".repeat(256)), "longer than 255 bytes"),
+            (format!("{{{id},\"filename\":\"f\",\"contentType\":1}}"), "\"contentType\""),
             (
                 format!("{{{id},\"filename\":\"f\",\"attachmentType\":\"event.minidump\"}}"),
                 "\"attachmentType\" is invalid: Sentry would make an event of it",
             ),
-            (
-                format!("{{{id},\"filename\":\"f\",\"size\":-1}}"),
-                "\"size\" is invalid",
-            ),
+            (format!("{{{id},\"filename\":\"f\",\"size\":-1}}"), "\"size\" is invalid"),
             (
                 format!("{{{id},\"filename\":\"f\",\"size\":209715201}}"),
                 "\"size\" is invalid: a stream has at most 209715200 bytes",
             ),
         ] {
-            let error = StreamOpening::parse(body.as_bytes())
-                .unwrap_err()
-                .to_string();
+            let error = StreamOpening::parse(body.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(message), "{body}: {error}");
         }
     }
@@ -240,10 +195,7 @@ mod tests {
             .and_then(|opening| opening.with_attachment_type("event.view_hierarchy"))
             .and_then(|opening| opening.with_size(STREAM_BYTES))
             .unwrap();
-        assert_eq!(
-            StreamOpening::parse(opening.to_json().text().as_bytes()),
-            Ok(opening)
-        );
+        assert_eq!(StreamOpening::parse(opening.to_json().text().as_bytes()), Ok(opening));
     }
 
     #[test]

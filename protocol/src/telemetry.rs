@@ -156,20 +156,13 @@ mod tests {
             r#"{ "value":1.50,"attributes":{"a":{"value":"x\ud83d","type":"martian"}},"n":1e400}"#;
         let mut metric = Metric::parse(format!("{text}\n").as_bytes()).unwrap();
         assert_eq!(metric.text(), text);
-        metric
-            .add_attributes(&attributes(), Precedence::Present)
-            .unwrap();
+        metric.add_attributes(&attributes(), Precedence::Present).unwrap();
         assert_eq!(
             metric.text(),
             r#"{ "value":1.50,"attributes":{"a":{"value":"x\ud83d","type":"martian"},"b":{"value":0.5,"type":"double"},"c":{"value":true,"type":"boolean"}},"n":1e400}"#
         );
-        metric
-            .add_attributes(&attributes(), Precedence::Incoming)
-            .unwrap();
-        assert_eq!(
-            metric.attribute("a").unwrap().text(),
-            r#"{"value":"ours","type":"string"}"#
-        );
+        metric.add_attributes(&attributes(), Precedence::Incoming).unwrap();
+        assert_eq!(metric.attribute("a").unwrap().text(), r#"{"value":"ours","type":"string"}"#);
     }
 
     #[test]
@@ -178,13 +171,9 @@ mod tests {
         assert!(Log::parse(b"{\"attributes\":").is_err());
         let text = r#"{"attributes":[1]}"#;
         let mut log = Log::parse(text.as_bytes()).unwrap();
-        assert!(
-            log.add_attributes(&attributes(), Precedence::Incoming)
-                .is_err()
-        );
+        assert!(log.add_attributes(&attributes(), Precedence::Incoming).is_err());
         assert_eq!(log.text(), text);
-        log.add_attributes(&Attributes::new(), Precedence::Incoming)
-            .unwrap();
+        log.add_attributes(&Attributes::new(), Precedence::Incoming).unwrap();
         assert_eq!(log.text(), text);
     }
 }

@@ -31,18 +31,12 @@ const WRITABLE: std::ops::Range<i64> = -62_167_219_200..253_402_300_800;
 
 impl Timestamp {
     /// The beginning of 1970.
-    pub const EPOCH: Timestamp = Timestamp {
-        seconds: 0,
-        nanos: 0,
-    };
+    pub const EPOCH: Timestamp = Timestamp { seconds: 0, nanos: 0 };
 
     /// So many whole seconds since 1970 and nanoseconds after them. More than a second's worth of
     /// nanoseconds is cut to the last of the second.
     pub fn from_unix(seconds: i64, nanos: u32) -> Self {
-        Self {
-            seconds,
-            nanos: nanos.min(999_999_999),
-        }
+        Self { seconds, nanos: nanos.min(999_999_999) }
     }
 
     /// Seconds since 1970 with a fraction, to the nearest microsecond, which is what a double can say
@@ -54,11 +48,7 @@ impl Timestamp {
         }
         let micros = ((seconds - whole) * 1e6).round() as u32;
         let (carry, micros) = (micros / 1_000_000, micros % 1_000_000);
-        Self {
-            seconds: whole as i64 + i64::from(carry),
-            nanos: micros * 1000,
-        }
-        .writable()
+        Self { seconds: whole as i64 + i64::from(carry), nanos: micros * 1000 }.writable()
     }
 
     /// Reads RFC 3339, which demands a zone.
@@ -74,11 +64,7 @@ impl Timestamp {
             }
             _ => return None,
         };
-        Self {
-            seconds: local.seconds - offset,
-            ..local
-        }
-        .writable()
+        Self { seconds: local.seconds - offset, ..local }.writable()
     }
 
     /// Reads a time however an SDK may have written it: a number of seconds, RFC 3339, RFC 3339
@@ -90,9 +76,7 @@ impl Timestamp {
         let text = value.as_str()?;
         Self::parse_rfc3339(&text)
             .or_else(|| {
-                parse_local(&text)
-                    .filter(|(_, rest)| rest.is_empty())
-                    .map(|(time, _)| time)
+                parse_local(&text).filter(|(_, rest)| rest.is_empty()).map(|(time, _)| time)
             })
             .or_else(|| Self::from_seconds(text.parse().ok()?))
     }
@@ -119,10 +103,7 @@ impl fmt::Display for Timestamp {
         let (year, month, day) = civil_from_days(self.seconds.div_euclid(SECONDS_PER_DAY));
         let second = self.seconds.rem_euclid(SECONDS_PER_DAY);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"
-        )?;
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
         if f.alternate() {
             write!(f, ".{:09}Z", self.nanos)
         } else {
@@ -135,27 +116,8 @@ impl fmt::Display for Timestamp {
 fn parse_local(text: &str) -> Option<(Timestamp, &str)> {
     let bytes = text.as_bytes();
     let (fixed, mut rest) = bytes.split_first_chunk::<19>()?;
-    let [
-        y1,
-        y2,
-        y3,
-        y4,
-        b'-',
-        mo1,
-        mo2,
-        b'-',
-        d1,
-        d2,
-        t,
-        h1,
-        h2,
-        b':',
-        mi1,
-        mi2,
-        b':',
-        s1,
-        s2,
-    ] = *fixed
+    let [y1, y2, y3, y4, b'-', mo1, mo2, b'-', d1, d2, t, h1, h2, b':', mi1, mi2, b':', s1, s2] =
+        *fixed
     else {
         return None;
     };
@@ -172,28 +134,20 @@ fn parse_local(text: &str) -> Option<(Timestamp, &str)> {
 
     let mut nanos = 0;
     if let [b'.', fraction @ ..] = rest {
-        let digits = fraction
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
+        let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
         if digits == 0 {
             return None;
         }
         for place in 0..9 {
-            let digit = fraction
-                .get(place)
-                .filter(|_| place < digits)
-                .map_or(0, |byte| byte - b'0');
+            let digit =
+                fraction.get(place).filter(|_| place < digits).map_or(0, |byte| byte - b'0');
             nanos = nanos * 10 + u32::from(digit);
         }
         rest = &fraction[digits..];
     }
     let days = days_from_civil(year, i64::from(month), i64::from(day));
     let of_day = i64::from(hour * 3600 + minute * 60 + second);
-    let time = Timestamp {
-        seconds: days * SECONDS_PER_DAY + of_day,
-        nanos,
-    };
+    let time = Timestamp { seconds: days * SECONDS_PER_DAY + of_day, nanos };
     // All that was taken is ASCII, so this is a place between characters.
     Some((time, text.get(text.len() - rest.len()..)?))
 }
@@ -250,16 +204,8 @@ mod tests {
         for (text, seconds, nanos) in [
             ("1970-01-01T00:00:00Z", 0, 0),
             ("2026-11-20T16:54:36.590Z", 1_795_193_676, 590_000_000),
-            (
-                "2026-11-20T18:54:36.123456789+02:00",
-                1_795_193_676,
-                123_456_789,
-            ),
-            (
-                "2026-11-20t11:24:36.1234567891-05:30",
-                1_795_193_676,
-                123_456_789,
-            ),
+            ("2026-11-20T18:54:36.123456789+02:00", 1_795_193_676, 123_456_789),
+            ("2026-11-20t11:24:36.1234567891-05:30", 1_795_193_676, 123_456_789),
             ("2000-02-29 00:00:00Z", 951_782_400, 0),
             ("1969-12-31T23:59:59.5Z", -1, 500_000_000),
             ("2016-12-31T23:59:60Z", 1_483_228_800, 0),
@@ -300,10 +246,7 @@ mod tests {
             let time =
                 Timestamp::from_unix(days * SECONDS_PER_DAY + days.rem_euclid(86_400), 7_000_000);
             assert_eq!(Timestamp::parse_rfc3339(&time.to_string()), Some(time));
-            let exact = Timestamp {
-                nanos: 123_456_789,
-                ..time
-            };
+            let exact = Timestamp { nanos: 123_456_789, ..time };
             assert_eq!(Timestamp::parse_rfc3339(&format!("{exact:#}")), Some(exact));
         }
     }
@@ -313,10 +256,7 @@ mod tests {
         for millis in 0..1000 {
             let seconds = format!("1795193675.{millis:03}").parse().unwrap();
             let time = Timestamp::from_seconds(seconds).unwrap();
-            assert_eq!(
-                time.to_string(),
-                format!("2026-11-20T16:54:35.{millis:03}Z")
-            );
+            assert_eq!(time.to_string(), format!("2026-11-20T16:54:35.{millis:03}Z"));
         }
         let almost = Timestamp::from_seconds(1.999_999_9).unwrap();
         assert_eq!(almost, Timestamp::from_unix(2, 0));
@@ -336,9 +276,7 @@ mod tests {
             let time = Timestamp::from_json(json.as_value()).unwrap();
             assert_eq!(time.as_seconds(), 1_795_193_676.25, "{text}");
         }
-        for text in [
-            "null", "true", "[]", "1e400", "-1e300", "\"inf\"", "\"NaN\"",
-        ] {
+        for text in ["null", "true", "[]", "1e400", "-1e300", "\"inf\"", "\"NaN\""] {
             let json = Json::parse(text.as_bytes()).unwrap();
             assert_eq!(Timestamp::from_json(json.as_value()), None, "{text}");
         }

@@ -15,7 +15,7 @@ export interface Bridge {
 
   /**
    * Replaces what this page contributes to the scope. `scope` is the JSON of the whole scope; its
-   * breadcrumbs are added to those already sent.
+   * breadcrumbs and attachments are added to those already sent.
    *
    * Main takes at most 6 MiB in one message.
    */

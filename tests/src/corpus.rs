@@ -87,12 +87,7 @@ pub fn real() -> Vec<Real> {
         .into_iter()
         .map(|entry| {
             let bytes = read("real", &entry.file, entry.size);
-            Real {
-                file: entry.file,
-                items: entry.items,
-                item_headers: entry.item_headers,
-                bytes,
-            }
+            Real { file: entry.file, items: entry.items, item_headers: entry.item_headers, bytes }
         })
         .collect()
 }
@@ -116,12 +111,7 @@ pub fn edge() -> Vec<Edge> {
         .into_iter()
         .map(|entry| {
             let bytes = read("edge", &entry.file, entry.size);
-            Edge {
-                file: entry.file,
-                expected: entry.expected,
-                why: entry.why,
-                bytes,
-            }
+            Edge { file: entry.file, expected: entry.expected, why: entry.why, bytes }
         })
         .collect()
 }
@@ -168,11 +158,6 @@ fn manifest<T: serde::de::DeserializeOwned>(part: &str) -> T {
 fn read(part: &str, file: &str, size: usize) -> Bytes {
     let path = folder().join(part).join(file);
     let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    assert_eq!(
-        bytes.len(),
-        size,
-        "{} is not the file that the manifest speaks of",
-        path.display()
-    );
+    assert_eq!(bytes.len(), size, "{} is not the file that the manifest speaks of", path.display());
     bytes.into()
 }

@@ -14,11 +14,8 @@ fn channel(message: &Bridge) -> Channel {
         "protocol" => name == message.method,
         other => panic!("{} came over {other}", message.file),
     };
-    let row = CONTRACT
-        .iter()
-        .find(|row| is_meant(row.name, row.method.name));
-    row.unwrap_or_else(|| panic!("{} has no channel", message.file))
-        .channel
+    let row = CONTRACT.iter().find(|row| is_meant(row.name, row.method.name));
+    row.unwrap_or_else(|| panic!("{} has no channel", message.file)).channel
 }
 
 #[test]
@@ -48,15 +45,10 @@ fn everything_that_the_page_said_is_understood() {
         }
         heard.push(channel);
     }
-    for row in CONTRACT
-        .iter()
-        .filter(|row| row.origin == guardhouse_protocol::contract::Origin::Electron)
+    for row in
+        CONTRACT.iter().filter(|row| row.origin == guardhouse_protocol::contract::Origin::Electron)
     {
-        assert!(
-            heard.contains(&row.channel),
-            "{} is in the corpus",
-            row.name
-        );
+        assert!(heard.contains(&row.channel), "{} is in the corpus", row.name);
     }
 }
 
@@ -75,22 +67,14 @@ fn at(n: usize) -> Timestamp {
 /// What a page contributes: its fields as `name key value`, but for the trace, whose ids are random;
 /// how many breadcrumbs; the names of its attachments.
 fn told(page: &Contribution) -> (Vec<String>, usize, Vec<&str>) {
-    let fields = page
-        .fields()
-        .filter(|(field, _)| **field != Field::Propagation);
+    let fields = page.fields().filter(|(field, _)| **field != Field::Propagation);
     let fields = fields.map(|(field, entry)| {
         let key = field.key().map(|key| key.to_str().into_owned());
         let (name, value) = (field.name(), entry.value().text());
-        key.map_or(format!("{name} {value}"), |key| {
-            format!("{name} {key} {value}")
-        })
+        key.map_or(format!("{name} {value}"), |key| format!("{name} {key} {value}"))
     });
     let attachments = page.attachments().iter().map(Attachment::filename);
-    (
-        fields.collect(),
-        page.breadcrumbs().len(),
-        attachments.collect(),
-    )
+    (fields.collect(), page.breadcrumbs().len(), attachments.collect())
 }
 
 /// What the corpus shows of one page: what is different from the step before.
@@ -107,15 +91,7 @@ struct Step {
 }
 
 const fn step(n: usize, did: &'static str) -> Step {
-    Step {
-        n,
-        did,
-        gone: &[],
-        new: &[],
-        breadcrumbs: 0,
-        attachments: &[],
-        refused: &[],
-    }
+    Step { n, did, gone: &[], new: &[], breadcrumbs: 0, attachments: &[], refused: &[] }
 }
 
 const USER: &str = r#"user {"id":42,"email":"zoe@example.com","username":"Zoë 🦀"}"#;
@@ -131,55 +107,19 @@ const OTHER: &[&str] = &["trace \"ü\".bin"];
 
 /// The first page: it sets, changes and clears each part of its scope.
 const FIRST: [Step; 22] = [
-    Step {
-        new: &[USER],
-        ..step(1, "setUser({id,email,username})")
-    },
-    Step {
-        new: &[r#"tag channel "beta""#],
-        ..step(2, "setTag")
-    },
+    Step { new: &[USER], ..step(1, "setUser({id,email,username})") },
+    Step { new: &[r#"tag channel "beta""#], ..step(2, "setTag") },
     // `null` means that there is none.
-    Step {
-        new: &["tag b true", "tag n 1"],
-        ..step(3, "setTags with null/undefined")
-    },
-    Step {
-        new: &[NESTED],
-        ..step(4, "setExtra nested")
-    },
-    Step {
-        new: &[DOCUMENT],
-        ..step(5, "setContext")
-    },
-    Step {
-        gone: &[DOCUMENT],
-        ..step(6, "setContext null")
-    },
-    Step {
-        breadcrumbs: 1,
-        ..step(7, "addBreadcrumb 1")
-    },
-    Step {
-        breadcrumbs: 2,
-        ..step(8, "addBreadcrumb 2")
-    },
-    Step {
-        breadcrumbs: 3,
-        ..step(9, "addBreadcrumb 3")
-    },
-    Step {
-        breadcrumbs: 4,
-        ..step(10, "three breadcrumbs in one task")
-    },
-    Step {
-        breadcrumbs: 5,
-        ..step(11, "three breadcrumbs in one task")
-    },
-    Step {
-        breadcrumbs: 6,
-        ..step(12, "three breadcrumbs in one task")
-    },
+    Step { new: &["tag b true", "tag n 1"], ..step(3, "setTags with null/undefined") },
+    Step { new: &[NESTED], ..step(4, "setExtra nested") },
+    Step { new: &[DOCUMENT], ..step(5, "setContext") },
+    Step { gone: &[DOCUMENT], ..step(6, "setContext null") },
+    Step { breadcrumbs: 1, ..step(7, "addBreadcrumb 1") },
+    Step { breadcrumbs: 2, ..step(8, "addBreadcrumb 2") },
+    Step { breadcrumbs: 3, ..step(9, "addBreadcrumb 3") },
+    Step { breadcrumbs: 4, ..step(10, "three breadcrumbs in one task") },
+    Step { breadcrumbs: 5, ..step(11, "three breadcrumbs in one task") },
+    Step { breadcrumbs: 6, ..step(12, "three breadcrumbs in one task") },
     // Attachments were added to two scopes, one of them too large for the page's SDK.
     Step {
         new: &[FINGERPRINT],
@@ -189,12 +129,7 @@ const FIRST: [Step; 22] = [
         ..step(13, "setFingerprint")
     },
     // The page has forgotten `note.txt`, which is not taken back, and says the others again.
-    Step {
-        new: &[LEVEL],
-        breadcrumbs: 6,
-        attachments: BOTH,
-        ..step(14, "setLevel")
-    },
+    Step { new: &[LEVEL], breadcrumbs: 6, attachments: BOTH, ..step(14, "setLevel") },
     Step {
         new: &[TRANSACTION],
         breadcrumbs: 6,
@@ -213,31 +148,12 @@ const FIRST: [Step; 22] = [
         attachments: BOTH,
         ..step(17, "setAttributes")
     },
-    Step {
-        breadcrumbs: 7,
-        attachments: BOTH,
-        ..step(18, "captureMessage (event carries scope)")
-    },
+    Step { breadcrumbs: 7, attachments: BOTH, ..step(18, "captureMessage (event carries scope)") },
     // Nothing says that the page has cleared its breadcrumbs: they are always empty once sent.
+    Step { breadcrumbs: 7, attachments: BOTH, ..step(19, "clearBreadcrumbs") },
+    Step { gone: &[USER], breadcrumbs: 7, attachments: BOTH, ..step(20, "setUser(null)") },
     Step {
-        breadcrumbs: 7,
-        attachments: BOTH,
-        ..step(19, "clearBreadcrumbs")
-    },
-    Step {
-        gone: &[USER],
-        breadcrumbs: 7,
-        attachments: BOTH,
-        ..step(20, "setUser(null)")
-    },
-    Step {
-        gone: &[
-            LEVEL,
-            TRANSACTION,
-            FINGERPRINT,
-            "attribute a 1",
-            r#"attribute b "s""#,
-        ],
+        gone: &[LEVEL, TRANSACTION, FINGERPRINT, "attribute a 1", r#"attribute b "s""#],
         breadcrumbs: 7,
         attachments: BOTH,
         ..step(21, "clear current scope")
@@ -253,65 +169,22 @@ const FIRST: [Step; 22] = [
 /// The pages after it, each of which starts anew.
 const LATER: [&[Step]; 4] = [
     &[
-        Step {
-            breadcrumbs: 1,
-            ..step(23, "captureException linked")
-        },
-        Step {
-            breadcrumbs: 2,
-            ..step(24, "unhandled error")
-        },
-        Step {
-            breadcrumbs: 3,
-            ..step(25, "unhandled rejection")
-        },
-        Step {
-            breadcrumbs: 4,
-            ..step(26, "captureMessage")
-        },
-        Step {
-            breadcrumbs: 5,
-            attachments: OTHER,
-            ..step(27, "event with binary attachment")
-        },
-        Step {
-            breadcrumbs: 6,
-            attachments: OTHER,
-            ..step(28, "captureFeedback")
-        },
-        Step {
-            breadcrumbs: 7,
-            attachments: OTHER,
-            ..step(29, "captureFeedback with attachment")
-        },
-        Step {
-            breadcrumbs: 8,
-            attachments: OTHER,
-            ..step(30, "sendFeedback")
-        },
+        Step { breadcrumbs: 1, ..step(23, "captureException linked") },
+        Step { breadcrumbs: 2, ..step(24, "unhandled error") },
+        Step { breadcrumbs: 3, ..step(25, "unhandled rejection") },
+        Step { breadcrumbs: 4, ..step(26, "captureMessage") },
+        Step { breadcrumbs: 5, attachments: OTHER, ..step(27, "event with binary attachment") },
+        Step { breadcrumbs: 6, attachments: OTHER, ..step(28, "captureFeedback") },
+        Step { breadcrumbs: 7, attachments: OTHER, ..step(29, "captureFeedback with attachment") },
+        Step { breadcrumbs: 8, attachments: OTHER, ..step(30, "sendFeedback") },
     ],
     &[
-        Step {
-            new: &[PROFILE],
-            ..step(31, "Sentry.init tx")
-        },
-        Step {
-            new: &[INDEX],
-            ..step(32, "Sentry.init tx")
-        },
-        Step {
-            breadcrumbs: 1,
-            ..step(33, "idle")
-        },
+        Step { new: &[PROFILE], ..step(31, "Sentry.init tx") },
+        Step { new: &[INDEX], ..step(32, "Sentry.init tx") },
+        Step { breadcrumbs: 1, ..step(33, "idle") },
     ],
-    &[Step {
-        new: &[INDEX],
-        ..step(34, "Sentry.init stream")
-    }],
-    &[Step {
-        breadcrumbs: 1,
-        ..step(35, "replay")
-    }],
+    &[Step { new: &[INDEX], ..step(34, "Sentry.init stream") }],
+    &[Step { breadcrumbs: 1, ..step(35, "replay") }],
 ];
 
 #[test]
@@ -332,10 +205,7 @@ fn each_step_of_the_page_means_what_it_did() {
             let refusals = contribution.hear(scope(n), at(n));
             let (now, breadcrumbs, attachments) = told(&contribution);
             for gone in step.gone {
-                assert!(
-                    fields.iter().any(|field| field == gone),
-                    "{n}: {gone} was there"
-                );
+                assert!(fields.iter().any(|field| field == gone), "{n}: {gone} was there");
             }
             fields.retain(|field| !step.gone.contains(&&**field));
             fields.extend(step.new.iter().map(|new| (*new).to_owned()));
@@ -365,15 +235,10 @@ fn what_stays_keeps_its_time_and_breadcrumbs_have_their_own() {
     assert_eq!(time(&Field::tag("channel").unwrap()), at(2));
     assert_eq!(time(&Field::tag("n").unwrap()), at(3));
     let breadcrumbs = page.breadcrumbs();
-    let times: Vec<_> = breadcrumbs
-        .map(|b| b.timestamp().unwrap().to_string())
-        .collect();
+    let times: Vec<_> = breadcrumbs.map(|b| b.timestamp().unwrap().to_string()).collect();
     // In the order in which they came: the page's SDK sends a burst in another than it happened.
     let seconds: Vec<_> = times.iter().map(|time| &time[17..23]).collect();
-    assert_eq!(
-        seconds,
-        ["35.010", "35.052", "35.099", "35.145", "35.142", "35.146"]
-    );
+    assert_eq!(seconds, ["35.010", "35.052", "35.099", "35.145", "35.142", "35.146"]);
 }
 
 #[test]
@@ -384,9 +249,7 @@ fn an_attachment_that_the_event_carries_already_can_be_told() {
         refusals.add(page.hear(scope(n), at(n)));
     }
     let mut corpus = corpus::bridge().into_iter();
-    let event = corpus
-        .find(|said| said.file == "sendEnvelope-001.bin")
-        .unwrap();
+    let event = corpus.find(|said| said.file == "sendEnvelope-001.bin").unwrap();
     let envelope = Envelope::parse(event.bytes).unwrap();
     let is_carried = |attachment: &&Attachment| {
         envelope.items().iter().any(|item| {

@@ -14,25 +14,15 @@ fn every_real_envelope_is_read_and_written_back_byte_for_byte() {
             .unwrap_or_else(|error| panic!("{}: {error}", real.file));
         assert_eq!(envelope.to_bytes(), real.bytes, "{}", real.file);
 
-        let types: Vec<_> = envelope
-            .items()
-            .iter()
-            .map(|item| item.item_type_name())
-            .collect();
+        let types: Vec<_> = envelope.items().iter().map(|item| item.item_type_name()).collect();
         assert_eq!(types, real.items, "{}", real.file);
         assert_eq!(envelope.items().len(), real.item_headers.len());
         for (item, expected) in envelope.items().iter().zip(&real.item_headers) {
             assert_eq!(item.length().map(|n| n as u64), expected["length"].as_u64());
             assert_eq!(item.item_count(), expected["item_count"].as_u64());
             assert_eq!(item.filename().as_deref(), expected["filename"].as_str());
-            assert_eq!(
-                item.content_type().as_deref(),
-                expected["content_type"].as_str()
-            );
-            assert_eq!(
-                item.attachment_type().as_deref(),
-                expected["attachment_type"].as_str()
-            );
+            assert_eq!(item.content_type().as_deref(), expected["content_type"].as_str());
+            assert_eq!(item.attachment_type().as_deref(), expected["attachment_type"].as_str());
         }
     }
 }
@@ -53,19 +43,14 @@ fn the_views_of_a_header_show_what_it_says() {
         let seconds = |time: &str| time[..19].to_owned();
         let sent_at = header.sent_at().map(|time| seconds(&time.to_string()));
         assert_eq!(sent_at, said["sent_at"].as_str().map(seconds));
-        let trace_id = header
-            .trace()
-            .and_then(|trace| trace.get("trace_id")?.as_str());
+        let trace_id = header.trace().and_then(|trace| trace.get("trace_id")?.as_str());
         assert_eq!(trace_id.as_deref(), said["trace"]["trace_id"].as_str());
         ids += usize::from(header.event_id().is_some());
         dsns += usize::from(header.dsn().is_some());
         times += usize::from(header.sent_at().is_some());
         traces += usize::from(header.trace().is_some());
     }
-    assert!(
-        ids > 50 && dsns > 10 && times > 50 && traces > 50,
-        "{ids} {dsns} {times} {traces}"
-    );
+    assert!(ids > 50 && dsns > 10 && times > 50 && traces > 50, "{ids} {dsns} {times} {traces}");
 }
 
 #[test]
@@ -73,13 +58,7 @@ fn every_real_item_is_what_its_type_says() {
     for real in corpus::real() {
         let envelope = Envelope::parse(real.bytes).unwrap();
         for (item, verdict) in envelope.items().iter().zip(envelope.assess()) {
-            assert_eq!(
-                verdict,
-                Verdict::Sound,
-                "{} in {}",
-                item.item_type_name(),
-                real.file
-            );
+            assert_eq!(verdict, Verdict::Sound, "{} in {}", item.item_type_name(), real.file);
         }
     }
 }
@@ -103,12 +82,7 @@ fn every_edge_case_has_the_outcome_that_its_manifest_says() {
                     assert_eq!(envelope.to_bytes(), case.bytes, "{}", case.file);
                 }
                 let items = envelope.items().iter();
-                (
-                    outcome,
-                    items
-                        .map(|item| item.item_type_name().into_owned())
-                        .collect(),
-                )
+                (outcome, items.map(|item| item.item_type_name().into_owned()).collect())
             }
         };
         let items = types.len();
@@ -128,31 +102,19 @@ fn every_edge_case_has_the_outcome_that_its_manifest_says() {
             ));
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} of {}:\n{}",
-        wrong.len(),
-        cases.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
 }
 
 #[test]
 fn envelopes_that_crossed_the_bridge_are_written_back_byte_for_byte() {
-    let envelopes: Vec<_> = corpus::bridge()
-        .into_iter()
-        .filter(|message| message.file.ends_with(".bin"))
-        .collect();
+    let envelopes: Vec<_> =
+        corpus::bridge().into_iter().filter(|message| message.file.ends_with(".bin")).collect();
     assert!(envelopes.len() > 10, "the corpus is there");
     for message in envelopes {
         let envelope = Envelope::parse(message.bytes.clone())
             .unwrap_or_else(|error| panic!("{}: {error}", message.file));
         assert_eq!(envelope.to_bytes(), message.bytes, "{}", message.file);
-        assert!(
-            envelope.assess().into_iter().all(Verdict::is_sound),
-            "{}",
-            message.file
-        );
+        assert!(envelope.assess().into_iter().all(Verdict::is_sound), "{}", message.file);
     }
 }
 

@@ -25,14 +25,8 @@ struct Derived {
 }
 
 const DERIVED: &[Derived] = &[
-    Derived {
-        path: "sdk-preload/js/bridge.d.ts",
-        render: declaration::render,
-    },
-    Derived {
-        path: "docs/contract.md",
-        render: page::render,
-    },
+    Derived { path: "sdk-preload/js/bridge.d.ts", render: declaration::render },
+    Derived { path: "docs/contract.md", render: page::render },
 ];
 
 /// Writes every derived file that is not as it should be.

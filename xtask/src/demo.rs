@@ -40,10 +40,7 @@ fn heading(text: &str) {
 fn the_contract() {
     heading("What renderers and main may say to each other");
     let namespace = Namespace::default();
-    println!(
-        "{:<26} {:<34} {:>9}  {:>9}  made up by",
-        "key", "who speaks", "message", "in all"
-    );
+    println!("{:<26} {:<34} {:>9}  {:>9}  made up by", "key", "who speaks", "message", "in all");
     for row in &CONTRACT {
         println!(
             "{:<26} {:<34} {:>9}  {:>9}  {}",
@@ -76,14 +73,8 @@ fn a_page_reports() -> Result<(), Failure> {
     let refusals = page.hear(scope, Timestamp::from_unix(1_795_193_675, 0));
     println!("First it says its scope:");
     for (field, entry) in page.fields() {
-        let key = field
-            .key()
-            .map_or(String::new(), |key| format!(" {:?}", key.to_str()));
-        println!(
-            "  {}{key} = {}",
-            field.name(),
-            shortened(entry.value().text())
-        );
+        let key = field.key().map_or(String::new(), |key| format!(" {:?}", key.to_str()));
+        println!("  {}{key} = {}", field.name(), shortened(entry.value().text()));
     }
     for (refusal, count) in refusals.iter() {
         println!("  not taken, {count} time(s): {refusal}");
@@ -93,11 +84,7 @@ fn a_page_reports() -> Result<(), Failure> {
     let mut envelope = Envelope::parse(bytes.clone()).map_err(failed)?;
     println!("Then it sends an envelope of {} bytes:", bytes.len());
     for (item, verdict) in envelope.items().iter().zip(envelope.assess()) {
-        println!(
-            "  {} of {} bytes: {verdict:?}",
-            item.item_type_name(),
-            item.payload().len()
-        );
+        println!("  {} of {} bytes: {verdict:?}", item.item_type_name(), item.payload().len());
     }
     for item in events(&mut envelope) {
         item.edit(|event| {
@@ -107,11 +94,7 @@ fn a_page_reports() -> Result<(), Failure> {
         .map_err(failed)?;
     }
     let written = envelope.to_bytes();
-    let same = bytes
-        .iter()
-        .zip(&written)
-        .take_while(|(before, after)| before == after)
-        .count();
+    let same = bytes.iter().zip(&written).take_while(|(before, after)| before == after).count();
     println!(
         "Given main's release and a tag it has {} bytes, the first {same} of them as they were.",
         written.len()
@@ -120,10 +103,7 @@ fn a_page_reports() -> Result<(), Failure> {
 }
 
 fn events(envelope: &mut Envelope) -> impl Iterator<Item = &mut Item> {
-    envelope
-        .items_mut()
-        .iter_mut()
-        .filter(|item| item.item_type() == ItemType::Event)
+    envelope.items_mut().iter_mut().filter(|item| item.item_type() == ItemType::Event)
 }
 
 fn nothing_is_lost() -> Result<(), Failure> {
@@ -133,10 +113,7 @@ fn nothing_is_lost() -> Result<(), Failure> {
     for real in &corpus {
         let envelope = Envelope::parse(real.bytes.clone()).map_err(failed)?;
         if envelope.to_bytes() != real.bytes {
-            return Err(Failure::Failed(format!(
-                "{} was not written back as it was",
-                real.file
-            )));
+            return Err(Failure::Failed(format!("{} was not written back as it was", real.file)));
         }
         items += envelope.items().len();
         size += real.bytes.len();
@@ -177,20 +154,15 @@ fn meet(gate: &Gate, hello: &Hello) -> Result<Frame, Failure> {
         frame.encode(from, &mut wire).map_err(failed)?;
         let mut decoder = Decoder::new(from.peer());
         decoder.push(&wire);
-        decoder
-            .poll()
-            .map_err(failed)?
-            .ok_or_else(|| Failure::Failed("a frame got lost".into()))
+        decoder.poll().map_err(failed)?.ok_or_else(|| Failure::Failed("a frame got lost".into()))
     };
     let Frame::Hello(heard) = across(Frame::Hello(hello.clone()), Side::Renderer)? else {
         return Err(Failure::Failed("a hello became something else".into()));
     };
     let answer = match gate.admit(&heard) {
-        Ok(version) => Frame::Welcome(Welcome::new(
-            version,
-            Default::default(),
-            Proof::new([9; 32]),
-        )),
+        Ok(version) => {
+            Frame::Welcome(Welcome::new(version, Default::default(), Proof::new([9; 32])))
+        }
         Err(rejection) => Frame::Refused(rejection),
     };
     across(answer, Side::Main)
@@ -199,9 +171,7 @@ fn meet(gate: &Gate, hello: &Hello) -> Result<Frame, Failure> {
 fn refused(gate: &Gate, hello: &Hello) -> Result<String, Failure> {
     match meet(gate, hello)? {
         Frame::Refused(rejection) => Ok(rejection.to_string()),
-        other => Err(Failure::Failed(format!(
-            "it should have been refused, but got {other:?}"
-        ))),
+        other => Err(Failure::Failed(format!("it should have been refused, but got {other:?}"))),
     }
 }
 
@@ -209,10 +179,7 @@ fn what_strangers_hear() -> Result<(), Failure> {
     heading("What somebody hears who does not keep to the contract");
     let claims_2_gib = *b"\xff\xff\xff\x7f\x01\0\0\0GUARDIPC";
     for (who, said) in [
-        (
-            "A web browser on the socket",
-            &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..],
-        ),
+        ("A web browser on the socket", &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..]),
         ("A hello of 2 GiB", &claims_2_gib[..]),
     ] {
         let mut decoder = Decoder::new(Side::Main);
@@ -228,11 +195,7 @@ fn what_strangers_hear() -> Result<(), Failure> {
             Channel::Envelope,
             "{}\n{\"type\":\"event\",\"length\":99}\n{",
         ),
-        (
-            "A status that is none",
-            Channel::Status,
-            "{\"status\":\"asleep\"}",
-        ),
+        ("A status that is none", Channel::Status, "{\"status\":\"asleep\"}"),
     ] {
         match Message::parse(channel, Bytes::from_static(said.as_bytes())) {
             Err(error) => println!("{who}:\n  {error}"),

@@ -38,10 +38,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 ];
 
 /// How Cargo names crates.io, by its Git index and by its sparse one.
-const CRATES_IO: [&str; 2] = [
-    "registry+https://github.com/rust-lang/crates.io-index",
-    "sparse+https://index.crates.io/",
-];
+const CRATES_IO: [&str; 2] =
+    ["registry+https://github.com/rust-lang/crates.io-index", "sparse+https://index.crates.io/"];
 
 /// Checks all packages of the workspace and of the fuzz targets.
 pub(crate) fn check() -> Result<(), String> {
@@ -66,7 +64,7 @@ pub(crate) fn check() -> Result<(), String> {
     }
     if !objections.is_empty() {
         return Err(
-            "do without the packages named above, or say in xtask/src/licences.rs why not".into(),
+            "do without the packages named above, or say in xtask/src/licences.rs why not".into()
         );
     }
     advisories()
@@ -79,10 +77,7 @@ fn metadata(manifest: &Path) -> Result<Value, String> {
         .output()
         .map_err(|error| format!("cargo could not be started: {error}"))?;
     if !output.status.success() {
-        return Err(format!(
-            "cargo metadata says:\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        ));
+        return Err(format!("cargo metadata says:\n{}", String::from_utf8_lossy(&output.stderr)));
     }
     serde_json::from_slice(&output.stdout)
         .map_err(|error| format!("what cargo metadata says is not understood: {error}"))
@@ -127,9 +122,7 @@ impl<'a> Package<'a> {
             return because("it does not say its licence".into());
         };
         match Expression::parse(licence) {
-            Err(error) => because(format!(
-                "its licence {licence:?} is not understood: {error}"
-            )),
+            Err(error) => because(format!("its licence {licence:?} is not understood: {error}")),
             Ok(expression) if expression.is_met(&|name| self.allows(name)) => None,
             Ok(_) => because(format!("its licence {licence:?} is not on the list")),
         }
@@ -228,35 +221,20 @@ mod tests {
     #[test]
     fn an_exception_is_for_one_package() {
         let licence = Some("(MIT OR Apache-2.0) AND NCSA");
-        let fuzzer = Package {
-            name: "libfuzzer-sys",
-            licence,
-            ..FINE
-        };
+        let fuzzer = Package { name: "libfuzzer-sys", licence, ..FINE };
         assert_eq!(fuzzer.objection(), None);
         assert!(Package { licence, ..FINE }.objection().is_some());
     }
 
     #[test]
     fn packages_come_from_crates_io_or_from_here() {
-        let git = Package {
-            source: Some("git+https://example.com/fork"),
-            ..FINE
-        };
+        let git = Package { source: Some("git+https://example.com/fork"), ..FINE };
         assert!(git.objection().unwrap().contains("not crates.io"));
 
-        let folder = Package {
-            source: None,
-            ..FINE
-        };
+        let folder = Package { source: None, ..FINE };
         assert!(folder.is_ours(Path::new("/somewhere")));
         assert!(!folder.is_ours(Path::new("/somewhere/else")));
-        assert!(
-            folder
-                .objection()
-                .unwrap()
-                .contains("/somewhere/Cargo.toml")
-        );
+        assert!(folder.objection().unwrap().contains("/somewhere/Cargo.toml"));
     }
 
     #[test]

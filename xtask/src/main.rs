@@ -88,18 +88,11 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
 }
 
 fn no_arguments(command: &str, rest: &[String]) -> Result<(), Failure> {
-    if rest.is_empty() {
-        Ok(())
-    } else {
-        Err(unexpected(command, rest))
-    }
+    if rest.is_empty() { Ok(()) } else { Err(unexpected(command, rest)) }
 }
 
 fn unexpected(command: &str, rest: &[String]) -> Failure {
-    Failure::Usage(format!(
-        "{command} does not know what to do with: {}",
-        rest.join(" ")
-    ))
+    Failure::Usage(format!("{command} does not know what to do with: {}", rest.join(" ")))
 }
 
 #[cfg(test)]

@@ -42,11 +42,7 @@ pub(crate) fn install() -> Result<(), String> {
     for need in &missing {
         println!("Missing: {}", need.what);
     }
-    let packages: Vec<&str> = missing
-        .iter()
-        .flat_map(|need| need.debian)
-        .copied()
-        .collect();
+    let packages: Vec<&str> = missing.iter().flat_map(|need| need.debian).copied().collect();
     let system = System {
         has_apt: has_program("apt-get"),
         is_root: is_root(),
@@ -77,10 +73,7 @@ fn is_met(need: &Need) -> bool {
 }
 
 fn is_root() -> bool {
-    Command::new("id")
-        .arg("-u")
-        .output()
-        .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
 /// What matters about a system for installing packages on it.
@@ -95,21 +88,13 @@ impl System {
     fn commands<'a>(&self, packages: &[&'a str]) -> Result<Vec<Vec<&'a str>>, String> {
         let names = packages.join(" ");
         if !self.has_apt {
-            return Err(format!(
-                "there is no apt-get here; install what Debian calls: {names}"
-            ));
+            return Err(format!("there is no apt-get here; install what Debian calls: {names}"));
         }
         // `-n`: a password prompt would hang where nobody is at the keyboard. `env`: sudo drops
         // variables that it is not told of, and without this one packages may ask questions.
         let prefix: &[&str] = match (self.is_root, self.has_sudo) {
             (true, _) => &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"],
-            (false, true) => &[
-                "sudo",
-                "-n",
-                "env",
-                "DEBIAN_FRONTEND=noninteractive",
-                "apt-get",
-            ],
+            (false, true) => &["sudo", "-n", "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"],
             (false, false) => {
                 return Err(format!(
                     "installing needs root, and there is no sudo; as root, run: \
@@ -118,12 +103,7 @@ impl System {
             }
         };
         let update = [prefix, &["update"]].concat();
-        let install = [
-            prefix,
-            &["install", "-y", "--no-install-recommends"],
-            packages,
-        ]
-        .concat();
+        let install = [prefix, &["install", "-y", "--no-install-recommends"], packages].concat();
         Ok(vec![update, install])
     }
 }
@@ -133,11 +113,7 @@ mod tests {
     use super::*;
 
     fn system(has_apt: bool, is_root: bool, has_sudo: bool) -> System {
-        System {
-            has_apt,
-            is_root,
-            has_sudo,
-        }
+        System { has_apt, is_root, has_sudo }
     }
 
     fn lines(system: &System) -> Vec<String> {

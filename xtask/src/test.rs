@@ -17,38 +17,14 @@ struct Step {
 }
 
 const STEPS: &[Step] = &[
-    Step {
-        name: "system packages",
-        check: packages::install,
-    },
-    Step {
-        name: "formatting",
-        check: formatting,
-    },
-    Step {
-        name: "clippy",
-        check: clippy,
-    },
-    Step {
-        name: "tests",
-        check: tests,
-    },
-    Step {
-        name: "documentation",
-        check: documentation,
-    },
-    Step {
-        name: "freshness of what is derived from the contract",
-        check: contract::check,
-    },
-    Step {
-        name: "licences and advisories",
-        check: licences::check,
-    },
-    Step {
-        name: "fuzz targets",
-        check: fuzz_targets,
-    },
+    Step { name: "system packages", check: packages::install },
+    Step { name: "formatting", check: formatting },
+    Step { name: "clippy", check: clippy },
+    Step { name: "tests", check: tests },
+    Step { name: "documentation", check: documentation },
+    Step { name: "freshness of what is derived from the contract", check: contract::check },
+    Step { name: "licences and advisories", check: licences::check },
+    Step { name: "fuzz targets", check: fuzz_targets },
 ];
 
 /// Runs all steps.
@@ -78,10 +54,7 @@ fn seconds(time: Duration) -> String {
 
 fn formatting() -> Result<(), String> {
     component("fmt", "rustfmt")?;
-    expect(
-        &mut cargo(["fmt", "--all", "--check"]),
-        "run `cargo fmt --all`",
-    )
+    expect(&mut cargo(["fmt", "--all", "--check"]), "run `cargo fmt --all`")
 }
 
 fn clippy() -> Result<(), String> {
@@ -134,16 +107,10 @@ fn component(subcommand: &str, name: &str) -> Result<(), String> {
     if answers(cargo([subcommand, "--version"])) {
         Ok(())
     } else {
-        Err(format!(
-            "it needs the component {name}; run `rustup component add {name}`"
-        ))
+        Err(format!("it needs the component {name}; run `rustup component add {name}`"))
     }
 }
 
 fn expect(command: &mut Command, advice: &str) -> Result<(), String> {
-    if succeeds(command)? {
-        Ok(())
-    } else {
-        Err(advice.to_owned())
-    }
+    if succeeds(command)? { Ok(()) } else { Err(advice.to_owned()) }
 }

@@ -42,10 +42,7 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> 
 /// not be started at all.
 pub(crate) fn succeeds(command: &mut Command) -> Result<bool, String> {
     let status = command.status().map_err(|error| {
-        format!(
-            "{} could not be started: {error}",
-            command.get_program().display()
-        )
+        format!("{} could not be started: {error}", command.get_program().display())
     })?;
     Ok(status.success())
 }

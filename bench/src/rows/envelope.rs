@@ -21,11 +21,7 @@ pub(crate) fn run(settings: &Settings) -> Vec<Measure> {
         .filter(|bytes| typed::Envelope::from_slice(bytes).is_ok())
         .collect();
     vec![settings.time(
-        Subject {
-            name: "envelope: read, edit, write",
-            peer: "sentry_types",
-            goal: 0.2,
-        },
+        Subject { name: "envelope: read, edit, write", peer: "sentry_types", goal: 0.2 },
         || envelopes.iter().for_each(ours),
         || envelopes.iter().for_each(peer),
     )]
@@ -64,8 +60,6 @@ fn peer(bytes: &Bytes) {
         edited.add_item(item);
     }
     let mut written = Vec::with_capacity(bytes.len() + 256);
-    edited
-        .to_writer(&mut written)
-        .expect("a vector takes everything");
+    edited.to_writer(&mut written).expect("a vector takes everything");
     black_box(written);
 }

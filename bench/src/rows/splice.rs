@@ -20,12 +20,7 @@ use crate::measure::{Measure, Settings, Subject};
 pub(crate) fn run(settings: &Settings) -> Vec<Measure> {
     let events: Vec<Bytes> = corpus::real()
         .into_iter()
-        .flat_map(|real| {
-            Envelope::parse(real.bytes)
-                .expect("the corpus is good")
-                .items()
-                .to_vec()
-        })
+        .flat_map(|real| Envelope::parse(real.bytes).expect("the corpus is good").items().to_vec())
         .filter(|item| matches!(item.item_type(), ItemType::Event | ItemType::Transaction))
         .map(|item| item.payload().clone())
         // What both can read, so that both do the same.
@@ -35,29 +30,17 @@ pub(crate) fn run(settings: &Settings) -> Vec<Measure> {
     let (hostile, more) = hostile();
     vec![
         settings.time(
-            Subject {
-                name: "event: check, edit, write",
-                peer: "serde_json::Value",
-                goal: 0.2,
-            },
+            Subject { name: "event: check, edit, write", peer: "serde_json::Value", goal: 0.2 },
             || events.iter().for_each(ours),
             || events.iter().for_each(tree),
         ),
         settings.time(
-            Subject {
-                name: "event: the same",
-                peer: "serde_json IgnoredAny",
-                goal: 1.5,
-            },
+            Subject { name: "event: the same", peer: "serde_json IgnoredAny", goal: 1.5 },
             || events.iter().for_each(ours),
             || events.iter().for_each(look),
         ),
         settings.time(
-            Subject {
-                name: "30,000 tags and 200 more",
-                peer: "serde_json::Value",
-                goal: 1.0,
-            },
+            Subject { name: "30,000 tags and 200 more", peer: "serde_json::Value", goal: 1.0 },
             || merge(&hostile, &more),
             || merge_trees(&hostile, &more),
         ),
@@ -67,10 +50,7 @@ pub(crate) fn run(settings: &Settings) -> Vec<Measure> {
 /// An event with very many tags, and tags to be merged into it, half of which it has.
 fn hostile() -> (String, String) {
     let tags = |keys: Vec<String>| {
-        let tags: Vec<_> = keys
-            .iter()
-            .map(|key| format!("\"\\u006b{key}\":\"v\""))
-            .collect();
+        let tags: Vec<_> = keys.iter().map(|key| format!("\"\\u006b{key}\":\"v\"")).collect();
         format!("{{{}}}", tags.join(","))
     };
     let event = tags((0..30_000).map(|n| n.to_string()).collect());
@@ -81,9 +61,7 @@ fn hostile() -> (String, String) {
 fn merge(event: &str, more: &str) {
     let mut splice = Splice::new(Object::parse(black_box(event).as_bytes()).expect("it is JSON"));
     let more = Object::parse(more.as_bytes()).expect("it is JSON");
-    splice
-        .merge(&["tags"], &more, Precedence::Present)
-        .expect("tags are an object");
+    splice.merge(&["tags"], &more, Precedence::Present).expect("tags are an object");
     black_box(splice.finish());
 }
 
@@ -99,12 +77,8 @@ fn merge_trees(event: &str, more: &str) {
 
 fn ours(event: &Bytes) {
     let mut splice = Splice::new(Object::parse(black_box(event)).expect("the corpus is good"));
-    splice
-        .set(&["release"], RELEASE)
-        .expect("the corpus can be edited");
-    splice
-        .set(&["tags", TAG.0], TAG.1)
-        .expect("the corpus can be edited");
+    splice.set(&["release"], RELEASE).expect("the corpus can be edited");
+    splice.set(&["tags", TAG.0], TAG.1).expect("the corpus can be edited");
     black_box(splice.finish());
 }
 

@@ -57,10 +57,7 @@ impl Envelope {
     /// This looks at every byte of the JSON payloads, which [`parse`](Self::parse) does not.
     pub fn assess(&self) -> Vec<Verdict> {
         let mut taken = Taken::default();
-        self.items()
-            .iter()
-            .map(|item| assess(item, &mut taken))
-            .collect()
+        self.items().iter().map(|item| assess(item, &mut taken)).collect()
     }
 }
 
@@ -94,9 +91,7 @@ fn assess(item: &Item, taken: &mut Taken) -> Verdict {
         Err(error) => return Verdict::Unfit(Concern::NotAnObject(error)),
     };
     if item.is_container() {
-        let found = object
-            .get("items")
-            .and_then(|items| Some(items.elements()?.count() as u64));
+        let found = object.get("items").and_then(|items| Some(items.elements()?.count() as u64));
         if found.is_none() || found != item.item_count() {
             return Verdict::Unfit(Concern::CountMismatch);
         }
@@ -118,18 +113,14 @@ fn has_sound_header(item: &Item) -> bool {
     names.sort_unstable();
     let is_unique = names.windows(2).all(|pair| pair[0] != pair[1]);
     let is = |field: &str, is_right: fn(Value<'_>) -> bool| {
-        header
-            .get(field)
-            .is_none_or(|value| value.is_null() || is_right(value))
+        header.get(field).is_none_or(|value| value.is_null() || is_right(value))
     };
     is_unique
         && ["filename", "attachment_type", "content_type", "platform"]
             .into_iter()
             .all(|field| is(field, |value| value.kind() == Kind::String))
         && is("item_count", |value| {
-            value
-                .as_u64()
-                .is_some_and(|count| u32::try_from(count).is_ok())
+            value.as_u64().is_some_and(|count| u32::try_from(count).is_ok())
         })
 }
 
@@ -149,10 +140,7 @@ mod tests {
 
     #[test]
     fn payloads_are_what_their_types_say_or_not() {
-        assert_eq!(
-            verdicts(&[("\"event\"", "{}"), ("\"attachment\"", "")]),
-            [Verdict::Sound; 2]
-        );
+        assert_eq!(verdicts(&[("\"event\"", "{}"), ("\"attachment\"", "")]), [Verdict::Sound; 2]);
         let [Verdict::Unfit(Concern::NotAnObject(error))] = verdicts(&[("\"event\"", "[]")])[..]
         else {
             panic!("an array is no event");
@@ -165,9 +153,7 @@ mod tests {
         let huge = format!("{{\"a\":\"{}\"}}", "x".repeat(EVENT_BYTES));
         assert_eq!(
             verdicts(&[("\"event\"", &huge)]),
-            [Verdict::Unfit(Concern::TooLarge {
-                max_bytes: EVENT_BYTES
-            })]
+            [Verdict::Unfit(Concern::TooLarge { max_bytes: EVENT_BYTES })]
         );
     }
 
@@ -177,37 +163,16 @@ mod tests {
         let metric = ("\"trace_metric\",\"item_count\":1", "{\"items\":[{}]}");
         let duplicate = Verdict::Unfit(Concern::Duplicate);
         assert_eq!(
-            verdicts(&[
-                log,
-                metric,
-                ("\"event\"", "{}"),
-                ("\"transaction\"", "{}"),
-                log
-            ]),
-            [
-                Verdict::Sound,
-                Verdict::Sound,
-                Verdict::Sound,
-                duplicate,
-                duplicate
-            ]
+            verdicts(&[log, metric, ("\"event\"", "{}"), ("\"transaction\"", "{}"), log]),
+            [Verdict::Sound, Verdict::Sound, Verdict::Sound, duplicate, duplicate]
         );
         let feedback = ("\"feedback\"", "{}");
-        assert_eq!(
-            verdicts(&[feedback, ("\"event\"", "{}")]),
-            [Verdict::Sound, duplicate]
-        );
+        assert_eq!(verdicts(&[feedback, ("\"event\"", "{}")]), [Verdict::Sound, duplicate]);
         // A native crash is an event with its dump.
-        let dump = (
-            "\"attachment\",\"attachment_type\":\"event.minidump\"",
-            "MDMP",
-        );
+        let dump = ("\"attachment\",\"attachment_type\":\"event.minidump\"", "MDMP");
         assert_eq!(verdicts(&[("\"event\"", "{}"), dump]), [Verdict::Sound; 2]);
         // Spans on their own are no container, and there may be many.
-        assert_eq!(
-            verdicts(&[("\"span\"", "{}"), ("\"span\"", "{}")]),
-            [Verdict::Sound; 2]
-        );
+        assert_eq!(verdicts(&[("\"span\"", "{}"), ("\"span\"", "{}")]), [Verdict::Sound; 2]);
         let mismatch = Verdict::Unfit(Concern::CountMismatch);
         for payload in ["{\"items\":[]}", "{\"items\":1}", "{}"] {
             assert_eq!(verdicts(&[(log.0, payload)]), [mismatch]);
@@ -225,15 +190,8 @@ mod tests {
             "\"log\",\"item_count\":4294967296",
             "\"x_new\",\"content_type\":[]",
         ] {
-            assert_eq!(
-                verdicts(&[(header, "{}")]),
-                [Verdict::Unfit(Concern::Header)],
-                "{header}"
-            );
+            assert_eq!(verdicts(&[(header, "{}")]), [Verdict::Unfit(Concern::Header)], "{header}");
         }
-        assert_eq!(
-            verdicts(&[("\"attachment\",\"filename\":null", "")]),
-            [Verdict::Sound]
-        );
+        assert_eq!(verdicts(&[("\"attachment\",\"filename\":null", "")]), [Verdict::Sound]);
     }
 }

@@ -55,11 +55,7 @@ pub enum EnvelopeFault {
 
 impl EnvelopeError {
     pub(super) const fn new(fault: EnvelopeFault, offset: usize, items: usize) -> Self {
-        Self {
-            fault,
-            offset,
-            items,
-        }
+        Self { fault, offset, items }
     }
 
     /// What is wrong.
@@ -84,16 +80,10 @@ impl fmt::Display for EnvelopeFault {
             Self::TooLarge => write!(f, "the envelope is larger than {ENVELOPE_BYTES} bytes"),
             Self::NoHeader => f.write_str("the envelope has no header"),
             Self::HeaderTooLong => {
-                write!(
-                    f,
-                    "a header of the envelope is longer than {HEADER_BYTES} bytes"
-                )
+                write!(f, "a header of the envelope is longer than {HEADER_BYTES} bytes")
             }
             Self::TooManyFields => {
-                write!(
-                    f,
-                    "a header of the envelope has more than {HEADER_FIELDS} fields"
-                )
+                write!(f, "a header of the envelope has more than {HEADER_FIELDS} fields")
             }
             Self::Header(error) => {
                 write!(f, "a header of the envelope cannot be read ({error} of it)")
@@ -123,11 +113,7 @@ impl fmt::Display for EnvelopeFault {
 
 impl fmt::Display for EnvelopeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            fault,
-            offset,
-            items,
-        } = self;
+        let Self { fault, offset, items } = self;
         let s = if *items == 1 { "" } else { "s" };
         write!(f, "{fault}, at byte {offset} after {items} good item{s}")
     }

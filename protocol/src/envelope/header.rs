@@ -29,9 +29,7 @@ pub struct Header {
 impl Header {
     /// A header without fields.
     pub fn new() -> Self {
-        Self {
-            line: Line(Bytes::from_static(b"{}")),
-        }
+        Self { line: Line(Bytes::from_static(b"{}")) }
     }
 
     /// Checks a line.

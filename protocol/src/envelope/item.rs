@@ -42,9 +42,7 @@ impl Item {
     pub fn new(item_type: &str, payload: impl Into<Bytes>) -> Result<Self, EditError> {
         let payload = payload.into();
         let mut header = ObjectWriter::new();
-        header
-            .member("type", item_type)
-            .member("length", payload.len());
+        header.member("type", item_type).member("length", payload.len());
         let line = Bytes::from(header.finish().text().to_owned());
         let item = Self::parse_header(line, Bytes::new()).map_err(EditError::Unreadable)?;
         item.check_size(&payload)?;
@@ -79,13 +77,7 @@ impl Item {
         }
         let item_type = item_type.ok_or(EnvelopeFault::Type)?;
         let length = length.flatten();
-        Ok(Self {
-            blank_lines,
-            header: Line(line),
-            item_type,
-            length,
-            payload: Bytes::new(),
-        })
+        Ok(Self { blank_lines, header: Line(line), item_type, length, payload: Bytes::new() })
     }
 
     /// The caller has found the payload as the header's length, or the lack of it, says.
@@ -135,9 +127,9 @@ impl Item {
     /// Whether Sentry makes an event of it: it is one, or an attachment that is a crash report.
     pub fn creates_event(&self) -> bool {
         match self.item_type {
-            ItemType::Attachment => self
-                .attachment_type()
-                .is_some_and(|name| crate::creates_event(&name)),
+            ItemType::Attachment => {
+                self.attachment_type().is_some_and(|name| crate::creates_event(&name))
+            }
             item_type => item_type.creates_event(),
         }
     }
@@ -146,9 +138,7 @@ impl Item {
     pub fn is_container(&self) -> bool {
         self.item_type.is_containable()
             && (self.get("item_count").is_some()
-                || self
-                    .content_type()
-                    .is_some_and(|name| name.starts_with(CONTAINER)))
+                || self.content_type().is_some_and(|name| name.starts_with(CONTAINER)))
     }
 
     /// Any field of the header. Of a field that stands twice, the last counts.
@@ -215,9 +205,7 @@ impl Item {
         };
         if needs_length {
             let length = payload.len();
-            let line = self
-                .header
-                .edited(|header| header.set(&["length"], length))?;
+            let line = self.header.edited(|header| header.set(&["length"], length))?;
             *self = Self::parse_header(line, self.blank_lines.clone())
                 .map_err(EditError::Unreadable)?;
         }
@@ -284,11 +272,6 @@ fn read_length(value: Value<'_>) -> Result<Option<usize>, EnvelopeFault> {
 
 impl fmt::Debug for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} with {} bytes",
-            self.header.object(),
-            self.payload.len()
-        )
+        write!(f, "{:?} with {} bytes", self.header.object(), self.payload.len())
     }
 }

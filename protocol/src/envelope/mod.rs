@@ -72,12 +72,7 @@ enum Ending {
 impl Envelope {
     /// An envelope without items.
     pub fn new(header: Header) -> Self {
-        Self {
-            blank_lines: Bytes::new(),
-            header,
-            items: Vec::new(),
-            ending: Ending::Newline,
-        }
+        Self { blank_lines: Bytes::new(), header, items: Vec::new(), ending: Ending::Newline }
     }
 
     /// Parses an envelope. Payloads stay slices of `bytes`.
@@ -149,9 +144,8 @@ impl Envelope {
 
     /// Keeps the items for which `keep` says so, and hands back the others.
     pub fn retain(&mut self, mut keep: impl FnMut(&Item) -> bool) -> Vec<Item> {
-        let (kept, removed) = std::mem::take(&mut self.items)
-            .into_iter()
-            .partition(|item| keep(item));
+        let (kept, removed) =
+            std::mem::take(&mut self.items).into_iter().partition(|item| keep(item));
         self.items = kept;
         self.end_with_payload();
         removed
@@ -272,10 +266,7 @@ mod tests {
     fn items_come_and_go_whatever_the_ending() {
         for (text, expected) in [
             ("{}", "{}\n{\"type\":\"y\",\"length\":1}\nz"),
-            (
-                "{}\n{\"type\":\"x\"}",
-                "{}\n{\"type\":\"x\"}\n\n{\"type\":\"y\",\"length\":1}\nz",
-            ),
+            ("{}\n{\"type\":\"x\"}", "{}\n{\"type\":\"x\"}\n\n{\"type\":\"y\",\"length\":1}\nz"),
             (
                 "{}\n{\"type\":\"x\"}\na\n",
                 "{}\n{\"type\":\"x\"}\na\n{\"type\":\"y\",\"length\":1}\nz\n",
@@ -300,16 +291,9 @@ mod tests {
              {\"length\":9,\"type\":\"event\",\"y\":2e0}\n{\"a\": 1 }\n\
              {\"type\":\"attachment\"}\nabc",
         );
-        envelope
-            .header_mut()
-            .set("sent_at", "2026-11-20T16:00:00Z")
-            .unwrap();
-        envelope.items_mut()[0]
-            .edit(|event| event.set(&["b"], "c"))
-            .unwrap();
-        envelope.items_mut()[1]
-            .set_header("filename", "f.txt")
-            .unwrap();
+        envelope.header_mut().set("sent_at", "2026-11-20T16:00:00Z").unwrap();
+        envelope.items_mut()[0].edit(|event| event.set(&["b"], "c")).unwrap();
+        envelope.items_mut()[1].set_header("filename", "f.txt").unwrap();
         assert_eq!(
             written(&envelope),
             "{\"event_id\":\"9ec79c33ec9942ab8353589fcb2e04dc\", \"x\":1.0,\
@@ -323,13 +307,8 @@ mod tests {
     fn a_payload_with_a_newline_gets_a_length() {
         let mut envelope = parse("{}\n{\"type\":\"event\",\"length\":null}\n{}\n");
         let pretty = Json::parse(b"[\n1]").unwrap();
-        envelope.items_mut()[0]
-            .edit(|event| event.set(&["a"], pretty.clone()))
-            .unwrap();
-        assert_eq!(
-            written(&envelope),
-            "{}\n{\"type\":\"event\",\"length\":10}\n{\"a\":[\n1]}\n"
-        );
+        envelope.items_mut()[0].edit(|event| event.set(&["a"], pretty.clone())).unwrap();
+        assert_eq!(written(&envelope), "{}\n{\"type\":\"event\",\"length\":10}\n{\"a\":[\n1]}\n");
     }
 
     #[test]
@@ -376,9 +355,7 @@ mod tests {
     #[test]
     fn items_are_put_where_they_are_wanted() {
         let mut envelope = parse("{}\n{\"type\":\"x\"}");
-        envelope
-            .insert(0, Item::new("event", "{}").unwrap())
-            .unwrap();
+        envelope.insert(0, Item::new("event", "{}").unwrap()).unwrap();
         envelope.insert(9, Item::new("y", "z").unwrap()).unwrap();
         assert_eq!(
             written(&envelope),
@@ -395,13 +372,8 @@ mod tests {
             "{\"dsn\":\"https://evil@x/1\",\"\\u0064sn\":\"https://a@b/1\",\"x\":1,\"x\":2}\n\
              {\"filename\":\"a\",\"type\":\"x\",\"filename\":\"b\"}\n\n",
         );
-        envelope
-            .header_mut()
-            .set("dsn", "https://main@c/2")
-            .unwrap();
-        envelope.items_mut()[0]
-            .set_header("platform", "rust")
-            .unwrap();
+        envelope.header_mut().set("dsn", "https://main@c/2").unwrap();
+        envelope.items_mut()[0].set_header("platform", "rust").unwrap();
         assert_eq!(
             written(&envelope),
             "{\"\\u0064sn\":\"https://main@c/2\",\"x\":2}\n\

@@ -15,11 +15,7 @@ type Salvaged = (Envelope, Option<EnvelopeError>);
 pub(super) fn parse(bytes: Bytes) -> Result<Salvaged, EnvelopeError> {
     let mut reader = Reader { bytes, at: 0 };
     if reader.bytes.len() > ENVELOPE_BYTES {
-        return Err(EnvelopeError::new(
-            EnvelopeFault::TooLarge,
-            ENVELOPE_BYTES,
-            0,
-        ));
+        return Err(EnvelopeError::new(EnvelopeFault::TooLarge, ENVELOPE_BYTES, 0));
     }
     let blank_lines = reader.skip_blank_lines();
     let start = reader.at;
@@ -29,17 +25,8 @@ pub(super) fn parse(bytes: Bytes) -> Result<Salvaged, EnvelopeError> {
     }
     let (line, has_newline) = reader.header_line().map_err(error)?;
     let header = Header::parse(line).map_err(error)?;
-    let ending = if has_newline {
-        Ending::Newline
-    } else {
-        Ending::Bare
-    };
-    let mut envelope = Envelope {
-        blank_lines,
-        header,
-        items: Vec::new(),
-        ending,
-    };
+    let ending = if has_newline { Ending::Newline } else { Ending::Bare };
+    let mut envelope = Envelope { blank_lines, header, items: Vec::new(), ending };
 
     while !reader.is_at_end() {
         match reader.item(envelope.items.len()) {
@@ -68,10 +55,7 @@ impl Reader {
 
     fn skip_blank_lines(&mut self) -> Bytes {
         let start = self.at;
-        let blank = self.bytes[self.at..]
-            .iter()
-            .take_while(|byte| **byte == b'\n')
-            .count();
+        let blank = self.bytes[self.at..].iter().take_while(|byte| **byte == b'\n').count();
         self.at += blank;
         self.bytes.slice(start..self.at)
     }
@@ -151,37 +135,16 @@ mod tests {
             ("\n{\"sent_at\":\"now\"}".into(), (SentAt, 1, 0)),
             (after("{}\n"), (Type, 23, 1)),
             (after("{\"type\":1}\n"), (Type, 23, 1)),
-            (
-                after("{\"type\":\"a\",\"type\":\"a\"}\n"),
-                (Ambiguous, 23, 1),
-            ),
-            (
-                after("{\"type\":\"a\",\"length\":null,\"length\":1}\n"),
-                (Ambiguous, 23, 1),
-            ),
+            (after("{\"type\":\"a\",\"type\":\"a\"}\n"), (Ambiguous, 23, 1)),
+            (after("{\"type\":\"a\",\"length\":null,\"length\":1}\n"), (Ambiguous, 23, 1)),
             (after("{\"type\":\"a\",\"length\":1.0}\n1"), (Length, 23, 1)),
             (after("{\"type\":\"a\",\"length\":-1}\n1"), (Length, 23, 1)),
-            (
-                after("{\"type\":\"a\",\"length\":\"1\"}\n1"),
-                (Length, 23, 1),
-            ),
-            (
-                after("{\"type\":\"a\",\"length\":2}\n1"),
-                (Truncated, 23, 1),
-            ),
-            (
-                after("{\"type\":\"a\",\"length\":18446744073709551615}\n1"),
-                (Truncated, 23, 1),
-            ),
-            (
-                after("{\"type\":\"a\",\"length\":18446744073709551616}\n1"),
-                (Length, 23, 1),
-            ),
+            (after("{\"type\":\"a\",\"length\":\"1\"}\n1"), (Length, 23, 1)),
+            (after("{\"type\":\"a\",\"length\":2}\n1"), (Truncated, 23, 1)),
+            (after("{\"type\":\"a\",\"length\":18446744073709551615}\n1"), (Truncated, 23, 1)),
+            (after("{\"type\":\"a\",\"length\":18446744073709551616}\n1"), (Length, 23, 1)),
             (after("{\"type\":\"a\",\"length\":1}"), (Truncated, 23, 1)),
-            (
-                after("{\"type\":\"a\",\"length\":1}\n123"),
-                (MissingNewline, 48, 1),
-            ),
+            (after("{\"type\":\"a\",\"length\":1}\n123"), (MissingNewline, 48, 1)),
             (after("\n\n"), (TrailingNewlines, 23, 1)),
         ] {
             assert_eq!(fault(text.as_bytes()), expected, "{text}");
@@ -197,29 +160,20 @@ mod tests {
         let fields = |count: usize| format!("{{{}}}", vec!["\"a\":0"; count].join(","));
         assert!(Envelope::parse(fields(HEADER_FIELDS).into_bytes()).is_ok());
         let too_many = fields(HEADER_FIELDS + 1);
-        assert_eq!(
-            fault(too_many.as_bytes()),
-            (EnvelopeFault::TooManyFields, 0, 0)
-        );
+        assert_eq!(fault(too_many.as_bytes()), (EnvelopeFault::TooManyFields, 0, 0));
         let header = |length: usize| format!("{{\"a\":\"{}\"}}", "x".repeat(length - 8));
         for end in ["", "\n"] {
             let fits = header(HEADER_BYTES) + end;
             assert!(Envelope::parse(fits.into_bytes()).is_ok());
             let too_long = header(HEADER_BYTES + 1) + end;
-            assert_eq!(
-                fault(too_long.as_bytes()),
-                (EnvelopeFault::HeaderTooLong, 0, 0)
-            );
+            assert_eq!(fault(too_long.as_bytes()), (EnvelopeFault::HeaderTooLong, 0, 0));
         }
         let items = |count: usize| "{}\n".to_owned() + &"{\"type\":\"x\"}\n\n".repeat(count);
         assert!(Envelope::parse(items(ENVELOPE_ITEMS).into_bytes()).is_ok());
         let (fault, _, good) = fault(items(ENVELOPE_ITEMS + 1).as_bytes());
         assert_eq!((fault, good), (EnvelopeFault::TooManyItems, ENVELOPE_ITEMS));
         let huge = Bytes::from(vec![b'\n'; ENVELOPE_BYTES + 1]);
-        assert_eq!(
-            Envelope::parse(huge).unwrap_err().fault(),
-            EnvelopeFault::TooLarge
-        );
+        assert_eq!(Envelope::parse(huge).unwrap_err().fault(), EnvelopeFault::TooLarge);
     }
 
     #[test]

@@ -207,9 +207,7 @@ impl Decoder {
             Phase::Opening if !may_be_opening(first(&self.buffer), self.side.peer()) => {
                 Err(FrameError::of_peer(self.offset, stranger(&self.buffer)))
             }
-            _ => Ok(Ending::Death {
-                unfinished: self.buffer.len(),
-            }),
+            _ => Ok(Ending::Death { unfinished: self.buffer.len() }),
         }
     }
 
@@ -274,9 +272,7 @@ impl Decoder {
 
 /// What a stranger's connection begins with. It does not depend on how much has come behind it.
 fn stranger(bytes: &[u8]) -> Violation {
-    Violation::NotGuardhouse {
-        excerpt: first(bytes).escape_ascii().to_string(),
-    }
+    Violation::NotGuardhouse { excerpt: first(bytes).escape_ascii().to_string() }
 }
 
 fn first(bytes: &[u8]) -> &[u8] {

@@ -20,17 +20,11 @@ pub struct FrameError {
 
 impl FrameError {
     pub(super) fn of_peer(offset: u64, violation: Violation) -> Self {
-        Self {
-            offset: Some(offset),
-            violation: Box::new(violation),
-        }
+        Self { offset: Some(offset), violation: Box::new(violation) }
     }
 
     pub(super) fn ours(violation: Violation) -> Self {
-        Self {
-            offset: None,
-            violation: Box::new(violation),
-        }
+        Self { offset: None, violation: Box::new(violation) }
     }
 
     /// What is wrong.
@@ -183,10 +177,9 @@ impl fmt::Display for Violation {
             Self::UnknownKind { code } => {
                 write!(f, "there is no frame of kind {code} in this version")
             }
-            Self::ReservedFlags { flags } => write!(
-                f,
-                "the flags are {flags:#06x}, but they are reserved and must be zero"
-            ),
+            Self::ReservedFlags { flags } => {
+                write!(f, "the flags are {flags:#06x}, but they are reserved and must be zero")
+            }
             Self::UnknownChannel(error) => error.fmt(f),
             Self::StrayChannel { kind, code } => {
                 write!(f, "a {kind} names channel {code}, but belongs to none")
@@ -195,22 +188,10 @@ impl fmt::Display for Violation {
             Self::WrongChannel { kind, channel } => {
                 write!(f, "there is no {kind} on channel {channel}")
             }
-            Self::WrongSender {
-                kind,
-                channel,
-                sender,
-            } => write!(
-                f,
-                "{sender} may not send a {kind}{}",
-                OnChannel(channel.as_ref())
-            ),
-            Self::Length {
-                kind,
-                channel,
-                length,
-                min,
-                max,
-            } => {
+            Self::WrongSender { kind, channel, sender } => {
+                write!(f, "{sender} may not send a {kind}{}", OnChannel(channel.as_ref()))
+            }
+            Self::Length { kind, channel, length, min, max } => {
                 let channel = OnChannel(channel.as_ref());
                 write!(f, "a {kind}{channel} claims {length} bytes, but has ")?;
                 match (min, max) {

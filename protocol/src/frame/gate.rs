@@ -37,11 +37,7 @@ impl Gate {
     /// A gate for renderers of this namespace that can show this proof, in the versions that this
     /// crate speaks.
     pub fn new(namespace: Namespace, proof: Proof) -> Self {
-        Self {
-            namespace,
-            proof,
-            versions: VersionRange::OURS,
-        }
+        Self { namespace, proof, versions: VersionRange::OURS }
     }
 
     /// The same gate for other versions, as an older or newer main would have it.
@@ -95,13 +91,7 @@ mod tests {
 
     fn hello() -> Hello {
         let name = RendererName::new("settings").unwrap();
-        Hello::new(
-            Namespace::DEFAULT,
-            Role::Renderer,
-            name,
-            7,
-            Proof::new([1; 32]),
-        )
+        Hello::new(Namespace::DEFAULT, Role::Renderer, name, 7, Proof::new([1; 32]))
     }
 
     #[test]
@@ -112,10 +102,7 @@ mod tests {
             (range(2, 4), range(1, 3), 3),
             (range(3, 3), range(1, 9), 3),
         ] {
-            let hello = Hello {
-                versions: renderer,
-                ..hello()
-            };
+            let hello = Hello { versions: renderer, ..hello() };
             let version = gate().with_versions(main).admit(&hello).unwrap();
             assert_eq!(version.number(), common);
             let welcome = Welcome::new(version, Uuid::nil(), Proof::new([2; 32]));
@@ -129,10 +116,7 @@ mod tests {
             (range(3, 4), range(1, 2), "update the renderer"),
             (range(1, 2), range(3, 4), "update main"),
         ] {
-            let hello = Hello {
-                versions: renderer,
-                ..hello()
-            };
+            let hello = Hello { versions: renderer, ..hello() };
             let rejection = gate().with_versions(main).admit(&hello).unwrap_err();
             assert_eq!(rejection.reason(), &RejectionReason::Version);
             assert!(rejection.message().ends_with(who), "{rejection}");
@@ -195,10 +179,7 @@ mod tests {
 
     #[test]
     fn a_stranger_is_refused_with_the_reason() {
-        let foreign = Hello {
-            namespace: Namespace::new("some-app").unwrap(),
-            ..hello()
-        };
+        let foreign = Hello { namespace: Namespace::new("some-app").unwrap(), ..hello() };
         let rejection = gate().admit(&foreign).unwrap_err();
         assert_eq!(rejection.reason(), &RejectionReason::Namespace);
         assert_eq!(
@@ -210,10 +191,7 @@ mod tests {
         for byte in 0..32 {
             let mut proof = [1; 32];
             proof[byte] ^= 0x80;
-            let forged = Hello {
-                proof: Proof::new(proof),
-                ..hello()
-            };
+            let forged = Hello { proof: Proof::new(proof), ..hello() };
             let rejection = gate().admit(&forged).unwrap_err();
             assert_eq!(rejection.reason(), &RejectionReason::Proof);
         }

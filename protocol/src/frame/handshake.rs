@@ -48,15 +48,7 @@ impl Hello {
         pid: u32,
         proof: Proof,
     ) -> Self {
-        Self {
-            namespace,
-            versions: VersionRange::OURS,
-            role,
-            name,
-            pid,
-            proof,
-            resume: None,
-        }
+        Self { namespace, versions: VersionRange::OURS, role, name, pid, proof, resume: None }
     }
 
     /// The renderer's side of the handshake: the version to talk in, if main chose one of those
@@ -65,10 +57,7 @@ impl Hello {
         if self.versions.contains(welcome.version) {
             Ok(welcome.version)
         } else {
-            Err(NotOffered {
-                chosen: welcome.version,
-                offered: self.versions,
-            })
+            Err(NotOffered { chosen: welcome.version, offered: self.versions })
         }
     }
 
@@ -153,10 +142,7 @@ pub struct Resume {
 
 impl Resume {
     fn read(members: &Members<'_>) -> Result<Self, PayloadError> {
-        Ok(Self {
-            renderer_id: members.parsed("rendererId")?,
-            secret: members.parsed("secret")?,
-        })
+        Ok(Self { renderer_id: members.parsed("rendererId")?, secret: members.parsed("secret")? })
     }
 }
 
@@ -179,19 +165,12 @@ pub struct Welcome {
 impl Welcome {
     /// The welcome for a renderer that gets this id, and this secret that no other one has.
     pub fn new(version: Version, renderer_id: Uuid, secret: Proof) -> Self {
-        Self {
-            version,
-            renderer_id,
-            secret,
-        }
+        Self { version, renderer_id, secret }
     }
 
     /// What the renderer shows to be known again.
     pub fn resume(&self) -> Resume {
-        Resume {
-            renderer_id: self.renderer_id,
-            secret: self.secret.clone(),
-        }
+        Resume { renderer_id: self.renderer_id, secret: self.secret.clone() }
     }
 
     /// The payload of the frame, or the body of the answer over the protocol.
@@ -278,73 +257,29 @@ mod tests {
     #[test]
     fn every_member_is_checked_and_named() {
         for (member, value, message) in [
-            (
-                "name",
-                json!(""),
-                "\"name\" is invalid: \"\" has 0 bytes, but a name has 1 to 200",
-            ),
-            (
-                "name",
-                json!("a\u{7}b"),
-                "control character '\\u{7}' at byte 1",
-            ),
-            (
-                "name",
-                json!("x".repeat(201)),
-                "has 201 bytes, but a name has 1 to 200",
-            ),
+            ("name", json!(""), "\"name\" is invalid: \"\" has 0 bytes, but a name has 1 to 200"),
+            ("name", json!("a\u{7}b"), "control character '\\u{7}' at byte 1"),
+            ("name", json!("x".repeat(201)), "has 201 bytes, but a name has 1 to 200"),
             ("name", json!(1), "\"name\" is invalid: it is not a string"),
-            (
-                "namespace",
-                json!("A"),
-                "\"namespace\" is invalid: the IPC namespace",
-            ),
-            (
-                "pid",
-                json!(-1),
-                "\"pid\" is invalid: it is not a whole number",
-            ),
-            (
-                "pid",
-                json!(1u64 << 32),
-                "\"pid\" is invalid: it is not a whole number",
-            ),
-            (
-                "proof",
-                json!("ab"),
-                "\"proof\" is invalid: a proof has 64 hexadecimal digits",
-            ),
-            (
-                "resume",
-                json!("me"),
-                "\"resume\" is invalid: it is not an object",
-            ),
-            (
-                "resume",
-                json!({ "rendererId": Uuid::nil().to_string() }),
-                "\"secret\" is missing",
-            ),
+            ("namespace", json!("A"), "\"namespace\" is invalid: the IPC namespace"),
+            ("pid", json!(-1), "\"pid\" is invalid: it is not a whole number"),
+            ("pid", json!(1u64 << 32), "\"pid\" is invalid: it is not a whole number"),
+            ("proof", json!("ab"), "\"proof\" is invalid: a proof has 64 hexadecimal digits"),
+            ("resume", json!("me"), "\"resume\" is invalid: it is not an object"),
+            ("resume", json!({ "rendererId": Uuid::nil().to_string() }), "\"secret\" is missing"),
             (
                 "resume",
                 json!({ "rendererId": "me", "secret": "ab".repeat(32) }),
                 "\"rendererId\" is invalid",
             ),
             ("role", json!(null), "\"role\" is missing"),
-            (
-                "versions",
-                json!(1),
-                "\"versions\" is invalid: it is not an object",
-            ),
+            ("versions", json!(1), "\"versions\" is invalid: it is not an object"),
             (
                 "versions",
                 json!({ "min": 0, "max": 1 }),
                 "\"min\" is invalid: versions are counted from 1",
             ),
-            (
-                "versions",
-                json!({ "min": 3, "max": 2 }),
-                "3 to 2 is upside down",
-            ),
+            ("versions", json!({ "min": 3, "max": 2 }), "3 to 2 is upside down"),
             ("versions", json!({ "min": 3 }), "\"max\" is missing"),
         ] {
             let mut body = hello();

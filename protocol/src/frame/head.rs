@@ -189,11 +189,7 @@ impl Head {
             return Err(Violation::WrongChannel { kind, channel });
         }
         if kind.sender(channel).is_some_and(|only| only != sender) {
-            return Err(Violation::WrongSender {
-                kind,
-                channel,
-                sender,
-            });
+            return Err(Violation::WrongSender { kind, channel, sender });
         }
         let allowed = kind.lengths(channel);
         if !allowed.contains(&length) {
@@ -208,12 +204,7 @@ impl Head {
         if kind == Kind::Goodbye && id != 0 {
             return Err(Violation::StrayId { kind, id });
         }
-        Ok(Self {
-            kind,
-            channel,
-            id,
-            length,
-        })
+        Ok(Self { kind, channel, id, length })
     }
 
     /// Reads and judges what `sender` has sent.
@@ -230,9 +221,7 @@ impl Head {
             code => Some(Channel::from_code(code).map_err(Violation::UnknownChannel)?),
         };
         // On a machine whose `usize` is smaller, the largest one is over every bound too.
-        let length = u32::from_le_bytes([l0, l1, l2, l3])
-            .try_into()
-            .unwrap_or(usize::MAX);
+        let length = u32::from_le_bytes([l0, l1, l2, l3]).try_into().unwrap_or(usize::MAX);
         Self::new(kind, channel, u64::from_le_bytes(id), length, sender)
     }
 
@@ -241,24 +230,7 @@ impl Head {
         let [l0, l1, l2, l3] = (self.length as u32).to_le_bytes();
         let channel = self.channel.map_or(0, Channel::code);
         let [i0, i1, i2, i3, i4, i5, i6, i7] = self.id.to_le_bytes();
-        [
-            l0,
-            l1,
-            l2,
-            l3,
-            self.kind.code(),
-            channel,
-            0,
-            0,
-            i0,
-            i1,
-            i2,
-            i3,
-            i4,
-            i5,
-            i6,
-            i7,
-        ]
+        [l0, l1, l2, l3, self.kind.code(), channel, 0, 0, i0, i1, i2, i3, i4, i5, i6, i7]
     }
 }
 
@@ -319,22 +291,10 @@ mod tests {
     fn lengths_are_bounded_by_the_contract_to_the_byte() {
         for (kind, channel, bound) in [
             (Kind::Hello, None, HELLO_BYTES),
-            (
-                Kind::Message,
-                Some(Channel::Envelope),
-                ENVELOPE_MESSAGE_BYTES,
-            ),
+            (Kind::Message, Some(Channel::Envelope), ENVELOPE_MESSAGE_BYTES),
             (Kind::Message, Some(Channel::Start), SMALL_MESSAGE_BYTES),
-            (
-                Kind::Chunk,
-                Some(Channel::Attachment),
-                OFFSET_BYTES + CHUNK_BYTES,
-            ),
-            (
-                Kind::LastChunk,
-                Some(Channel::Attachment),
-                OFFSET_BYTES + CHUNK_BYTES,
-            ),
+            (Kind::Chunk, Some(Channel::Attachment), OFFSET_BYTES + CHUNK_BYTES),
+            (Kind::LastChunk, Some(Channel::Attachment), OFFSET_BYTES + CHUNK_BYTES),
         ] {
             let head = |length| Head::new(kind, channel, 0, length, Side::Renderer);
             assert!(head(bound).is_ok(), "{kind}");
@@ -361,10 +321,7 @@ mod tests {
         )
         .unwrap();
         let bytes = head.to_bytes();
-        assert_eq!(
-            bytes,
-            *b"\x02\x01\0\0\x05\x02\0\0\x08\x07\x06\x05\x04\x03\x02\x01"
-        );
+        assert_eq!(bytes, *b"\x02\x01\0\0\x05\x02\0\0\x08\x07\x06\x05\x04\x03\x02\x01");
         assert_eq!(Head::parse(&bytes, Side::Renderer), Ok(head));
     }
 }

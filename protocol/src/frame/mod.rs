@@ -182,36 +182,20 @@ impl fmt::Debug for Frame {
             Self::Welcome(welcome) => welcome.fmt(f),
             Self::Refused(rejection) => write!(f, "Refused({:?})", rejection.reason()),
             Self::Goodbye => f.write_str("Goodbye"),
-            Self::Message {
-                id,
-                channel,
-                payload,
-            } => write!(f, "Message({id}, {channel}, {} bytes)", payload.len()),
+            Self::Message { id, channel, payload } => {
+                write!(f, "Message({id}, {channel}, {} bytes)", payload.len())
+            }
             Self::Ack { id } => write!(f, "Ack({id})"),
             Self::Declined { id, reason } => write!(f, "Declined({id}, {reason:?})"),
-            Self::Reply {
-                id,
-                channel,
-                payload,
-            } => write!(f, "Reply({id}, {channel}, {} bytes)", payload.len()),
-            Self::StreamOpen {
-                id,
-                channel,
-                payload,
-            } => write!(f, "StreamOpen({id}, {channel}, {} bytes)", payload.len()),
-            Self::Chunk {
-                id,
-                channel,
-                offset,
-                last,
-                data,
-            } => {
+            Self::Reply { id, channel, payload } => {
+                write!(f, "Reply({id}, {channel}, {} bytes)", payload.len())
+            }
+            Self::StreamOpen { id, channel, payload } => {
+                write!(f, "StreamOpen({id}, {channel}, {} bytes)", payload.len())
+            }
+            Self::Chunk { id, channel, offset, last, data } => {
                 let last = if *last { ", last" } else { "" };
-                write!(
-                    f,
-                    "Chunk({id}, {channel}, {} bytes at {offset}{last})",
-                    data.len()
-                )
+                write!(f, "Chunk({id}, {channel}, {} bytes at {offset}{last})", data.len())
             }
             Self::StreamAck { id, received } => write!(f, "StreamAck({id}, {received} bytes)"),
         }

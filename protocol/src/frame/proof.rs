@@ -43,9 +43,11 @@ impl Proof {
 
 impl PartialEq for Proof {
     fn eq(&self, other: &Self) -> bool {
-        let difference = self.0.iter().zip(&other.0).fold(0, |difference, (a, b)| {
-            hint::black_box(difference | (a ^ b))
-        });
+        let difference = self
+            .0
+            .iter()
+            .zip(&other.0)
+            .fold(0, |difference, (a, b)| hint::black_box(difference | (a ^ b)));
         difference == 0
     }
 }
@@ -113,13 +115,7 @@ mod tests {
 
     #[test]
     fn an_error_does_not_repeat_the_secret() {
-        for text in [
-            "",
-            "5ec2e7",
-            &"g".repeat(64),
-            &"ä".repeat(32),
-            &"0".repeat(65),
-        ] {
+        for text in ["", "5ec2e7", &"g".repeat(64), &"ä".repeat(32), &"0".repeat(65)] {
             let error = text.parse::<Proof>().unwrap_err();
             assert_eq!(error.to_string(), "a proof has 64 hexadecimal digits");
         }

@@ -62,17 +62,13 @@ impl Rejection {
     /// Reads the payload of the frame, or the body of the answer over the protocol.
     pub fn parse(body: &[u8]) -> Result<Self, PayloadError> {
         let members = Members::read(body)?;
-        Ok(Self::new(
-            RejectionReason::named(&members.text("reason")?),
-            &members.text("message")?,
-        ))
+        Ok(Self::new(RejectionReason::named(&members.text("reason")?), &members.text("message")?))
     }
 
     /// The payload of the frame, or the body of the answer over the protocol.
     pub fn to_json(&self) -> Json {
         let mut body = ObjectWriter::new();
-        body.member("reason", self.reason.name())
-            .member("message", self.message());
+        body.member("reason", self.reason.name()).member("message", self.message());
         body.finish()
     }
 }
@@ -80,11 +76,7 @@ impl Rejection {
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { reason, message } = self;
-        write!(
-            f,
-            "main refused this renderer ({}): {message}",
-            reason.name()
-        )
+        write!(f, "main refused this renderer ({}): {message}", reason.name())
     }
 }
 
@@ -123,16 +115,10 @@ impl RejectionReason {
 
     /// The reason that is written so. An unknown one is kept.
     pub fn named(name: &str) -> Self {
-        [
-            Self::Namespace,
-            Self::Proof,
-            Self::Version,
-            Self::Busy,
-            Self::Malformed,
-        ]
-        .into_iter()
-        .find(|reason| reason.name() == name)
-        .unwrap_or_else(|| Self::Other(name.to_owned()))
+        [Self::Namespace, Self::Proof, Self::Version, Self::Busy, Self::Malformed]
+            .into_iter()
+            .find(|reason| reason.name() == name)
+            .unwrap_or_else(|| Self::Other(name.to_owned()))
     }
 }
 
@@ -150,10 +136,7 @@ mod tests {
             rejection.to_string(),
             "main refused this renderer (full moon): wait until Tuesday"
         );
-        assert_eq!(
-            Rejection::parse(rejection.to_json().text().as_bytes()),
-            Ok(rejection)
-        );
+        assert_eq!(Rejection::parse(rejection.to_json().text().as_bytes()), Ok(rejection));
     }
 
     #[test]

@@ -62,18 +62,11 @@ pub struct VersionRange {
 
 impl VersionRange {
     /// What this crate speaks.
-    pub const OURS: VersionRange = VersionRange {
-        min: Version::ONE,
-        max: Version::ONE,
-    };
+    pub const OURS: VersionRange = VersionRange { min: Version::ONE, max: Version::ONE };
 
     /// The versions from `min` to `max`; nothing if `max` is the older one.
     pub const fn new(min: Version, max: Version) -> Option<Self> {
-        if min.0 <= max.0 {
-            Some(Self { min, max })
-        } else {
-            None
-        }
+        if min.0 <= max.0 { Some(Self { min, max }) } else { None }
     }
 
     /// The oldest.
@@ -130,11 +123,7 @@ impl VersionMismatch {
 impl fmt::Display for VersionMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { main, renderer } = self;
-        let older = if self.renderer_is_older() {
-            "the renderer"
-        } else {
-            "main"
-        };
+        let older = if self.renderer_is_older() { "the renderer" } else { "main" };
         write!(
             f,
             "main speaks {main} of the frame format, this renderer {renderer}: update {older}"
@@ -183,10 +172,7 @@ mod tests {
 
     #[test]
     fn a_range_is_never_upside_down_and_no_version_is_zero() {
-        assert_eq!(
-            VersionRange::new(Version::new(2).unwrap(), Version::ONE),
-            None
-        );
+        assert_eq!(VersionRange::new(Version::new(2).unwrap(), Version::ONE), None);
         assert_eq!(Version::new(0), None);
     }
 }

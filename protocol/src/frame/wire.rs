@@ -35,21 +35,11 @@ impl Frame {
             Self::Welcome(welcome) => (None, MAGIC, None, json_bytes(&welcome.to_json())),
             Self::Refused(rejection) => (None, MAGIC, None, json_bytes(&rejection.to_json())),
             Self::Goodbye => (None, 0, None, Bytes::new()),
-            Self::Message {
-                id,
-                channel,
-                payload,
+            Self::Message { id, channel, payload }
+            | Self::Reply { id, channel, payload }
+            | Self::StreamOpen { id, channel, payload } => {
+                (Some(*channel), id.number(), None, payload.clone())
             }
-            | Self::Reply {
-                id,
-                channel,
-                payload,
-            }
-            | Self::StreamOpen {
-                id,
-                channel,
-                payload,
-            } => (Some(*channel), id.number(), None, payload.clone()),
             Self::Ack { id } => (None, id.number(), None, Bytes::new()),
             Self::Declined { id, reason } => (
                 None,
@@ -57,13 +47,7 @@ impl Frame {
                 None,
                 Bytes::copy_from_slice(cut(reason, REASON_BYTES).as_bytes()),
             ),
-            Self::Chunk {
-                id,
-                channel,
-                offset,
-                data,
-                ..
-            } => {
+            Self::Chunk { id, channel, offset, data, .. } => {
                 check_extent(*offset, data.len()).map_err(FrameError::ours)?;
                 (Some(*channel), id.number(), Some(*offset), data.clone())
             }
@@ -76,43 +60,29 @@ impl Frame {
 
     /// The frame that a judged head and the payload behind it make up.
     pub(super) fn from_parts(head: Head, mut payload: Bytes) -> Result<Self, Violation> {
-        let Head {
-            kind, channel, id, ..
-        } = head;
+        let Head { kind, channel, id, .. } = head;
         let malformed = |error| Violation::Handshake { kind, error };
         match (kind, channel) {
             (Kind::Hello, _) => Hello::parse(&payload).map(Self::Hello).map_err(malformed),
-            (Kind::Welcome, _) => Welcome::parse(&payload)
-                .map(Self::Welcome)
-                .map_err(malformed),
-            (Kind::Refused, _) => Rejection::parse(&payload)
-                .map(Self::Refused)
-                .map_err(malformed),
+            (Kind::Welcome, _) => Welcome::parse(&payload).map(Self::Welcome).map_err(malformed),
+            (Kind::Refused, _) => Rejection::parse(&payload).map(Self::Refused).map_err(malformed),
             (Kind::Goodbye, _) => Ok(Self::Goodbye),
-            (Kind::Message, Some(channel)) => Ok(Self::Message {
-                id: MessageId::new(id),
-                channel,
-                payload,
-            }),
-            (Kind::Ack, _) => Ok(Self::Ack {
-                id: MessageId::new(id),
-            }),
+            (Kind::Message, Some(channel)) => {
+                Ok(Self::Message { id: MessageId::new(id), channel, payload })
+            }
+            (Kind::Ack, _) => Ok(Self::Ack { id: MessageId::new(id) }),
             (Kind::Declined, _) => Ok(Self::Declined {
                 id: MessageId::new(id),
                 reason: std::str::from_utf8(&payload)
                     .map_err(|_| Violation::NotText { kind })?
                     .to_owned(),
             }),
-            (Kind::Reply, Some(channel)) => Ok(Self::Reply {
-                id: MessageId::new(id),
-                channel,
-                payload,
-            }),
-            (Kind::StreamOpen, Some(channel)) => Ok(Self::StreamOpen {
-                id: MessageId::new(id),
-                channel,
-                payload,
-            }),
+            (Kind::Reply, Some(channel)) => {
+                Ok(Self::Reply { id: MessageId::new(id), channel, payload })
+            }
+            (Kind::StreamOpen, Some(channel)) => {
+                Ok(Self::StreamOpen { id: MessageId::new(id), channel, payload })
+            }
             (Kind::Chunk | Kind::LastChunk, Some(channel)) => {
                 let offset = take_offset(&head, &mut payload)?;
                 check_extent(offset, payload.len())?;

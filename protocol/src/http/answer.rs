@@ -63,9 +63,7 @@ impl Answer {
     /// The answer with this status. One that is not here comes from a newer main or from somebody
     /// else; treat it as [`Busy`](Self::Busy).
     pub fn from_status(status: u16) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|answer| answer.status() == status)
+        Self::ALL.into_iter().find(|answer| answer.status() == status)
     }
 
     /// What main answers to a hello that it rejects. The body is the rejection, and says better than

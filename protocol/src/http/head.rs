@@ -95,14 +95,8 @@ impl RequestHead {
         let secret = self.secret.as_ref();
         [
             (RENDERER_ID_HEADER, id),
-            (
-                SECRET_HEADER,
-                secret.map(|secret| format!("{BEARER} {}", secret.to_hex())),
-            ),
-            (
-                MESSAGE_ID_HEADER,
-                self.message_id.map(|id| id.number().to_string()),
-            ),
+            (SECRET_HEADER, secret.map(|secret| format!("{BEARER} {}", secret.to_hex()))),
+            (MESSAGE_ID_HEADER, self.message_id.map(|id| id.number().to_string())),
             (CHUNK_HEADER, self.chunk.map(place)),
             (AFTER_HEADER, self.after.map(|after| after.to_string())),
         ]
@@ -148,10 +142,8 @@ fn uuid(header: &'static str, value: &str) -> Result<Uuid, HeaderError> {
 }
 
 fn bearer(header: &'static str, value: &str) -> Result<Proof, HeaderError> {
-    let error = || HeaderError {
-        header,
-        why: "is not `Bearer` and a secret in hexadecimal digits",
-    };
+    let error =
+        || HeaderError { header, why: "is not `Bearer` and a secret in hexadecimal digits" };
     let (scheme, secret) = value.split_once(' ').ok_or_else(error)?;
     if !scheme.eq_ignore_ascii_case(BEARER) {
         return Err(error());
@@ -231,32 +223,22 @@ mod tests {
             renderer_id: Some(Uuid::from_u128(7)),
             secret: Some(Proof::new([0xa5; 32])),
             message_id: Some(MessageId::new(u64::MAX)),
-            chunk: Some(Place {
-                offset: 0,
-                last: false,
-            }),
+            chunk: Some(Place { offset: 0, last: false }),
             after: Some(3),
         };
         for head in [whole, RequestHead::default()] {
             let headers = head.to_headers();
-            let read = headers
-                .iter()
-                .map(|(name, value)| (*name, value.as_bytes()));
+            let read = headers.iter().map(|(name, value)| (*name, value.as_bytes()));
             assert_eq!(RequestHead::parse(read), Ok(head));
         }
     }
 
     #[test]
     fn what_the_sdk_in_a_page_sends_is_an_id_and_no_more() {
-        let head = parse(
-            "Sentry-Electron-Renderer-Id",
-            b"00000000000000000000000000000007",
-        )
-        .unwrap();
-        let expected = RequestHead {
-            renderer_id: Some(Uuid::from_u128(7)),
-            ..RequestHead::default()
-        };
+        let head =
+            parse("Sentry-Electron-Renderer-Id", b"00000000000000000000000000000007").unwrap();
+        let expected =
+            RequestHead { renderer_id: Some(Uuid::from_u128(7)), ..RequestHead::default() };
         assert_eq!(head, expected);
     }
 
@@ -273,23 +255,13 @@ mod tests {
     fn what_is_wrong_is_named_and_no_secret_repeated() {
         for (name, value, message, answer) in [
             (RENDERER_ID_HEADER, "me", "is not an id", 400),
-            (
-                RENDERER_ID_HEADER,
-                "{00000000-0000-0000-0000-000000000007}",
-                "is not an id",
-                400,
-            ),
+            (RENDERER_ID_HEADER, "{00000000-0000-0000-0000-000000000007}", "is not an id", 400),
             (SECRET_HEADER, "5ec2e7", "is not `Bearer`", 401),
             (SECRET_HEADER, "Basic 5ec2e7", "is not `Bearer`", 401),
             (SECRET_HEADER, "Bearer 5ec2e7", "is not `Bearer`", 401),
             (MESSAGE_ID_HEADER, "", "is not a whole number", 400),
             (MESSAGE_ID_HEADER, "+1", "is not a whole number", 400),
-            (
-                MESSAGE_ID_HEADER,
-                "18446744073709551616",
-                "is not a whole number",
-                400,
-            ),
+            (MESSAGE_ID_HEADER, "18446744073709551616", "is not a whole number", 400),
             (MESSAGE_ID_HEADER, "\u{661}", "is not a whole number", 400),
             (CHUNK_HEADER, "last", "is not a whole number", 400),
             (CHUNK_HEADER, "1; first", "says something else", 400),

@@ -62,11 +62,7 @@ impl<'a> Object<'a> {
     pub const EMPTY: Object<'static> = Object {
         text: "{}",
         spans: Vec::new(),
-        findings: Findings {
-            depth: 1,
-            overflow: false,
-            lone_surrogate: false,
-        },
+        findings: Findings { depth: 1, overflow: false, lone_surrogate: false },
     };
 
     /// Checks `bytes`, which have to be one JSON object and nothing but white space around it.
@@ -82,10 +78,7 @@ impl<'a> Object<'a> {
         if u32::try_from(bytes.len()).is_err() {
             return Err(JsonError::new(JsonFault::TooLong, u32::MAX as usize));
         }
-        let mut findings = Findings {
-            depth: 1,
-            ..Findings::default()
-        };
+        let mut findings = Findings { depth: 1, ..Findings::default() };
         let mut spans = Vec::new();
 
         let mut at = skip_space(bytes, 0);
@@ -131,11 +124,7 @@ impl<'a> Object<'a> {
         if at < bytes.len() {
             return Err(JsonError::new(JsonFault::Trailing, at));
         }
-        Ok(Self {
-            text,
-            spans,
-            findings,
-        })
+        Ok(Self { text, spans, findings })
     }
 
     /// The object as it is written, with the white space around it.
@@ -181,8 +170,7 @@ impl<'a> Object<'a> {
 
     /// The value of the last member with this key.
     pub fn get(&self, key: &str) -> Option<Value<'a>> {
-        self.find(&text::canonical_of(key))
-            .map(|index| self.value(index))
+        self.find(&text::body_of(key)).map(|index| self.value(index))
     }
 
     /// The value at the end of a path of keys. An empty path is the object itself.
@@ -190,23 +178,17 @@ impl<'a> Object<'a> {
         let Some((first, rest)) = path.split_first() else {
             return Some(self.as_value());
         };
-        rest.iter()
-            .try_fold(self.get(first)?, |value, key| value.as_object()?.get(key))
+        rest.iter().try_fold(self.get(first)?, |value, key| value.as_object()?.get(key))
     }
 
     /// All members as they are written, in order.
     pub fn members(&self) -> Members<'_, 'a> {
-        Members {
-            object: self,
-            indices: 0..self.spans.len(),
-        }
+        Members { object: self, indices: 0..self.spans.len() }
     }
 
     /// Which member has the key with this canonical body; the last of several.
     pub(super) fn find(&self, key: &str) -> Option<usize> {
-        self.spans
-            .iter()
-            .rposition(|span| text::is_same(&self.text[span.key()], key))
+        self.spans.iter().rposition(|span| text::is_same(&self.text[span.key()], key))
     }
 
     pub(super) fn spans(&self) -> &[Span] {
@@ -250,10 +232,7 @@ impl<'a> Iterator for Members<'_, 'a> {
     fn next(&mut self) -> Option<Member<'a>> {
         let index = self.indices.next()?;
         let key = self.object.spans[index].key();
-        Some(Member {
-            raw_key: &self.object.text[key],
-            value: self.object.value(index),
-        })
+        Some(Member { raw_key: &self.object.text[key], value: self.object.value(index) })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -298,15 +277,9 @@ mod tests {
         assert_eq!(object.get("b").unwrap().text(), "2");
         // Half a surrogate pair reads as the replacement character, but is not that character.
         assert!(object.get("\u{fffd}").is_none());
-        let keys: Vec<_> = object
-            .members()
-            .map(|member| member.key().into_owned())
-            .collect();
+        let keys: Vec<_> = object.members().map(|member| member.key().into_owned()).collect();
         assert_eq!(keys, ["a", "b", "\u{fffd}"]);
-        assert_eq!(
-            object.as_value().text(),
-            r#"{ "a" : 1 , "\u0062":2, "\ud83d":3 }"#
-        );
+        assert_eq!(object.as_value().text(), r#"{ "a" : 1 , "\u0062":2, "\ud83d":3 }"#);
     }
 
     #[test]

@@ -177,19 +177,13 @@ impl fmt::Debug for Fragment<'_> {
 
 impl<'a> From<Value<'a>> for Fragment<'a> {
     fn from(value: Value<'a>) -> Self {
-        Self(Source::Borrowed {
-            text: value.text(),
-            depth: value.depth(),
-        })
+        Self(Source::Borrowed { text: value.text(), depth: value.depth() })
     }
 }
 
 impl<'a> From<&'a Json> for Fragment<'a> {
     fn from(json: &'a Json) -> Self {
-        Self(Source::Borrowed {
-            text: &json.text,
-            depth: json.depth,
-        })
+        Self(Source::Borrowed { text: &json.text, depth: json.depth })
     }
 }
 
@@ -229,10 +223,7 @@ pub struct ObjectWriter {
 impl ObjectWriter {
     /// An object without members.
     pub fn new() -> Self {
-        Self {
-            text: String::from("{"),
-            depth: 0,
-        }
+        Self { text: String::from("{"), depth: 0 }
     }
 
     /// Writes a member behind the others.
@@ -310,10 +301,7 @@ mod tests {
         for number in [0.0, -0.0, 0.5, 1e21, 1.5e-9, f64::MAX, f64::MIN_POSITIVE] {
             let json = Json::number(number);
             assert_eq!(Json::parse(json.text().as_bytes()).as_ref(), Ok(&json));
-            assert_eq!(
-                json.as_value().as_f64().unwrap().to_bits(),
-                number.to_bits()
-            );
+            assert_eq!(json.as_value().as_f64().unwrap().to_bits(), number.to_bits());
         }
         assert_eq!(Json::number(f64::NAN).text(), "null");
     }

@@ -180,9 +180,7 @@ fn unit(bytes: &[u8], at: usize) -> Result<u16, JsonError> {
     let digits = escape.strip_prefix(b"\\u").unwrap_or_default();
     digits
         .iter()
-        .try_fold(0, |unit, digit| {
-            Some(unit << 4 | char::from(*digit).to_digit(16)? as u16)
-        })
+        .try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)? as u16))
         .filter(|_| digits.len() == 4)
         .ok_or(JsonError::new(JsonFault::Escape, at))
 }
@@ -237,9 +235,8 @@ fn skip_number(bytes: &[u8], start: usize, findings: &mut Findings) -> Result<us
         may_overflow = true;
     }
     if may_overflow {
-        let number = std::str::from_utf8(&bytes[start..at])
-            .ok()
-            .and_then(|n| n.parse::<f64>().ok());
+        let number =
+            std::str::from_utf8(&bytes[start..at]).ok().and_then(|n| n.parse::<f64>().ok());
         findings.overflow |= !number.is_some_and(f64::is_finite);
     }
     Ok(at)
@@ -299,11 +296,7 @@ mod tests {
             "[[[[[[]]]]]]",
         ] {
             for tail in ["", ",", "}", "]", " "] {
-                assert_eq!(
-                    skip(&format!("{text}{tail}")),
-                    Ok(text.len()),
-                    "{text}{tail}"
-                );
+                assert_eq!(skip(&format!("{text}{tail}")), Ok(text.len()), "{text}{tail}");
             }
         }
     }
@@ -358,12 +351,9 @@ mod tests {
 
     #[test]
     fn numbers_that_no_double_holds_are_noticed() {
-        for (text, overflow) in [
-            ("1e308", false),
-            ("1e400", true),
-            ("-1e400", true),
-            ("1e-400", false),
-        ] {
+        for (text, overflow) in
+            [("1e308", false), ("1e400", true), ("-1e400", true), ("1e-400", false)]
+        {
             let mut findings = Findings::default();
             skip_value(text.as_bytes(), 0, 0, &mut findings).unwrap();
             assert_eq!(findings.overflow, overflow, "{text}");

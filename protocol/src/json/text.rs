@@ -25,7 +25,7 @@ pub(crate) fn decode(raw: &str) -> Cow<'_, str> {
 
 /// The one body that all bodies of the same meaning as `raw` share. Keys are compared by it: unlike
 /// the meaning, it can be had of every string that JSON can write.
-pub(crate) fn canonical(raw: &str) -> Cow<'_, str> {
+pub(crate) fn canonical_body(raw: &str) -> Cow<'_, str> {
     if !raw.contains('\\') {
         return Cow::Borrowed(raw);
     }
@@ -42,11 +42,8 @@ pub(crate) fn canonical(raw: &str) -> Cow<'_, str> {
 }
 
 /// The canonical body of a string that means `text`.
-pub(crate) fn canonical_of(text: &str) -> Cow<'_, str> {
-    if !text
-        .bytes()
-        .any(|byte| matches!(byte, 0..0x20 | b'"' | b'\\'))
-    {
+pub(crate) fn body_of(text: &str) -> Cow<'_, str> {
+    if !text.bytes().any(|byte| matches!(byte, 0..0x20 | b'"' | b'\\')) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 8);
@@ -87,7 +84,7 @@ pub(crate) struct Room {
 
 /// Writes the canonical body of `raw` as far as there is room, whole characters only. Returns how
 /// many characters there are in all.
-pub(crate) fn canonicalise(raw: &str, room: Room, out: &mut String) -> usize {
+pub(crate) fn write_bounded(raw: &str, room: Room, out: &mut String) -> usize {
     let start = out.len();
     let mut chars = 0;
     let mut is_full = false;
@@ -155,18 +152,12 @@ impl Escaped {
                 return Self { bytes, length };
             }
         };
-        Self {
-            bytes: [b'\\', short, 0, 0, 0, 0],
-            length: 2,
-        }
+        Self { bytes: [b'\\', short, 0, 0, 0, 0], length: 2 }
     }
 
     fn unit(unit: u16) -> Self {
         let digit = |shift: u16| b"0123456789abcdef"[usize::from(unit >> shift & 0xf)];
-        Self {
-            bytes: [b'\\', b'u', digit(12), digit(8), digit(4), digit(0)],
-            length: 6,
-        }
+        Self { bytes: [b'\\', b'u', digit(12), digit(8), digit(4), digit(0)], length: 6 }
     }
 }
 
@@ -245,8 +236,8 @@ mod tests {
             (r"\ud83e\udd80!", "🦀!"),
         ] {
             assert_eq!(decode(raw), text);
-            assert!(is_same(raw, &canonical_of(text)), "{raw}");
-            assert!(!is_same(raw, &canonical_of(&format!("{text}x"))), "{raw}");
+            assert!(is_same(raw, &body_of(text)), "{raw}");
+            assert!(!is_same(raw, &body_of(&format!("{text}x"))), "{raw}");
         }
     }
 
@@ -259,7 +250,7 @@ mod tests {
             (r"\ud83d\ud83e\udd80", "\u{fffd}🦀"),
         ] {
             assert_eq!(decode(raw), text);
-            assert!(!is_same(raw, &canonical_of(text)), "{raw}");
+            assert!(!is_same(raw, &body_of(text)), "{raw}");
         }
     }
 
@@ -273,7 +264,7 @@ mod tests {
             (&[r"\u0001"], r"\u0001"),
         ] {
             for body in bodies {
-                assert_eq!(super::canonical(body), canonical);
+                assert_eq!(super::canonical_body(body), canonical);
                 assert!(is_same(body, canonical));
             }
         }
@@ -291,7 +282,7 @@ mod tests {
             (0, 99, ""),
         ] {
             let mut out = String::new();
-            assert_eq!(canonicalise(raw, Room { chars, bytes }, &mut out), 6);
+            assert_eq!(write_bounded(raw, Room { chars, bytes }, &mut out), 6);
             assert_eq!(out, kept);
         }
     }

@@ -102,11 +102,7 @@ impl<'a> Value<'a> {
     /// The number as the nearest double, if it is a number that a double can hold.
     pub fn as_f64(self) -> Option<f64> {
         match self.kind() {
-            Kind::Number => self
-                .text
-                .parse()
-                .ok()
-                .filter(|number: &f64| number.is_finite()),
+            Kind::Number => self.text.parse().ok().filter(|number: &f64| number.is_finite()),
             _ => None,
         }
     }
@@ -118,8 +114,7 @@ impl<'a> Value<'a> {
 
     /// Whether it is a string that means exactly `text`, however it is escaped.
     pub fn is_str(self, text: &str) -> bool {
-        self.string_body()
-            .is_some_and(|body| text::is_same(body, &text::canonical_of(text)))
+        self.string_body().is_some_and(|body| text::is_same(body, &text::body_of(text)))
     }
 
     /// What stands between the quotes, if it is a string.
@@ -138,10 +133,9 @@ impl<'a> Value<'a> {
     /// The values of the array, if it is one.
     pub fn elements(self) -> Option<Elements<'a>> {
         match self.kind() {
-            Kind::Array => Some(Elements {
-                text: self.text,
-                at: skip_space(self.text.as_bytes(), 1),
-            }),
+            Kind::Array => {
+                Some(Elements { text: self.text, at: skip_space(self.text.as_bytes(), 1) })
+            }
             _ => None,
         }
     }
@@ -226,14 +220,9 @@ mod tests {
 
     #[test]
     fn the_elements_of_an_array_come_in_order() {
-        let elements: Vec<_> = value(r#"[ 1 , "a,]" ,[2, 3],{"b":[]} ]"#)
-            .elements()
-            .unwrap()
-            .collect();
-        assert_eq!(
-            elements,
-            ["1", "\"a,]\"", "[2, 3]", "{\"b\":[]}"].map(value)
-        );
+        let elements: Vec<_> =
+            value(r#"[ 1 , "a,]" ,[2, 3],{"b":[]} ]"#).elements().unwrap().collect();
+        assert_eq!(elements, ["1", "\"a,]\"", "[2, 3]", "{\"b\":[]}"].map(value));
         for empty in ["[]", "[ ]"] {
             let mut elements = value(empty).elements().unwrap();
             assert_eq!((elements.next(), elements.next()), (None, None));

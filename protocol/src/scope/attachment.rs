@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use super::Refusal;
+use crate::creates_event;
 use crate::json::{Json, Kind, ObjectWriter, Value};
 use crate::limits::{FILENAME_BYTES, SCOPE_ATTACHMENT_BYTES};
 
@@ -69,19 +70,6 @@ impl<'a> AttachmentIdentity<'a> {
 /// The type that Sentry takes an attachment to be of that says none.
 const PLAIN: &str = "event.attachment";
 
-/// The types from which Sentry makes an event, or a part of one. A process that could attach such to
-/// its scope could forge crashes.
-const FORBIDDEN: [&str; 8] = [
-    "event.minidump",
-    "event.applecrashreport",
-    "event.payload",
-    "event.breadcrumbs",
-    "playstation.prosperodump",
-    "nswitch.dying_message",
-    "unreal.context",
-    "unreal.logs",
-];
-
 impl Attachment {
     /// An attachment of these bytes.
     pub fn new(filename: &str, bytes: impl Into<Bytes>) -> Result<Self, Refusal> {
@@ -89,12 +77,7 @@ impl Attachment {
         if bytes.len() > SCOPE_ATTACHMENT_BYTES {
             return Err(Refusal::TooLarge);
         }
-        Ok(Self {
-            filename: short(filename)?,
-            content_type: None,
-            attachment_type: None,
-            bytes,
-        })
+        Ok(Self { filename: short(filename)?, content_type: None, attachment_type: None, bytes })
     }
 
     /// Says what media type it is of.
@@ -103,14 +86,11 @@ impl Attachment {
         Ok(self)
     }
 
-    /// Says what it is to Sentry. A type from which Sentry makes an event, such as
+    /// Says what it is to Sentry. A type that [creates an event](creates_event), such as
     /// `event.minidump`, is [forbidden](Refusal::ForbiddenAttachment).
     pub fn with_attachment_type(mut self, attachment_type: &str) -> Result<Self, Refusal> {
         let name = attachment_type.trim();
-        if FORBIDDEN
-            .iter()
-            .any(|forbidden| name.eq_ignore_ascii_case(forbidden))
-        {
+        if creates_event(name) {
             return Err(Refusal::ForbiddenAttachment);
         }
         self.attachment_type = match name {
@@ -192,11 +172,7 @@ impl Attachment {
 }
 
 fn short(text: &str) -> Result<Box<str>, Refusal> {
-    if text.len() > FILENAME_BYTES {
-        Err(Refusal::TooLarge)
-    } else {
-        Ok(text.into())
-    }
+    if text.len() > FILENAME_BYTES { Err(Refusal::TooLarge) } else { Ok(text.into()) }
 }
 
 fn from_base64(base64: &str) -> Result<Bytes, Refusal> {
@@ -204,10 +180,7 @@ fn from_base64(base64: &str) -> Result<Bytes, Refusal> {
     if base64.len() / 4 * 3 > SCOPE_ATTACHMENT_BYTES + 3 {
         return Err(Refusal::TooLarge);
     }
-    STANDARD
-        .decode(base64)
-        .map(Bytes::from)
-        .map_err(|_| Refusal::WrongKind)
+    STANDARD.decode(base64).map(Bytes::from).map_err(|_| Refusal::WrongKind)
 }
 
 /// A string is text. Bytes are `{"0":1,"1":2,…}`, since that is what a typed array becomes in JSON;
@@ -259,10 +232,7 @@ mod tests {
             r#""base64":"aGk=""#,
         ] {
             let attachment = parse(&format!("{{\"filename\":\"f\",{data}}}")).unwrap();
-            assert_eq!(
-                (attachment.filename(), &attachment.bytes()[..]),
-                ("f", &b"hi"[..])
-            );
+            assert_eq!((attachment.filename(), &attachment.bytes()[..]), ("f", &b"hi"[..]));
         }
     }
 
@@ -288,18 +258,12 @@ mod tests {
             .and_then(|attachment| attachment.with_content_type("application/octet-stream"))
             .and_then(|attachment| attachment.with_attachment_type("event.view_hierarchy"))
             .unwrap();
-        assert_eq!(
-            Attachment::parse(attachment.to_json().as_value()),
-            Ok(attachment)
-        );
+        assert_eq!(Attachment::parse(attachment.to_json().as_value()), Ok(attachment));
     }
 
     #[test]
     fn one_of_which_sentry_makes_an_event_is_forbidden() {
-        for name in FORBIDDEN
-            .into_iter()
-            .chain(["Event.Minidump", " event.minidump"])
-        {
+        for name in ["event.minidump", "Event.Minidump", " event.minidump", "unreal.logs"] {
             let text = format!(r#"{{"filename":"f","data":"","attachmentType":"{name}"}}"#);
             assert_eq!(parse(&text), Err(Refusal::ForbiddenAttachment), "{name}");
         }
@@ -317,9 +281,6 @@ mod tests {
             parse(&format!(r#"{{"filename":"f","base64":"{base64}"}}"#)),
             Err(Refusal::TooLarge)
         );
-        assert_eq!(
-            Attachment::new(&"f".repeat(256), vec![]),
-            Err(Refusal::TooLarge)
-        );
+        assert_eq!(Attachment::new(&"f".repeat(256), vec![]), Err(Refusal::TooLarge));
     }
 }

@@ -36,11 +36,7 @@ impl Breadcrumb {
         if stated(&trimmed).is_none() && trimmed.value().text().len() > room {
             trimmed = fit(&object, room).ok_or(Refusal::TooLarge)?;
         }
-        Ok(Self {
-            stated: stated(&trimmed),
-            trimmed,
-            counted: None,
-        })
+        Ok(Self { stated: stated(&trimmed), trimmed, counted: None })
     }
 
     /// The breadcrumb as it goes into an event.
@@ -98,9 +94,7 @@ impl Breadcrumb {
             return;
         };
         let mut splice = Splice::new(object);
-        if splice
-            .set(&["timestamp"], Json::number(at.as_seconds()))
-            .is_ok()
+        if splice.set(&["timestamp"], Json::number(at.as_seconds())).is_ok()
             && let Ok(json) = Json::parse(splice.finish().as_bytes())
         {
             self.trimmed.replace(json);
@@ -118,9 +112,8 @@ fn stated(breadcrumb: &Trimmed) -> Option<Timestamp> {
 }
 
 fn fit(object: &Object<'_>, max_bytes: usize) -> Option<Trimmed> {
-    let message = object
-        .get("message")
-        .and_then(|message| trim::string(message, BREADCRUMB_MESSAGE_CHARS));
+    let message =
+        object.get("message").and_then(|message| trim::string(message, BREADCRUMB_MESSAGE_CHARS));
     let Some((message, cut)) = message.as_ref().and_then(|m| Some((m.value(), m.meta()?))) else {
         return trim::value(object.as_value(), max_bytes);
     };
@@ -147,10 +140,7 @@ mod tests {
         let breadcrumb = breadcrumb(text);
         assert_eq!(breadcrumb.json().text(), text);
         assert_eq!(breadcrumb.meta(), None);
-        assert_eq!(
-            breadcrumb.timestamp().unwrap().unix_seconds(),
-            1_795_193_675
-        );
+        assert_eq!(breadcrumb.timestamp().unwrap().unix_seconds(), 1_795_193_675);
         assert!(Breadcrumb::new(Json::from("x").as_value()).is_err());
     }
 
@@ -179,10 +169,7 @@ mod tests {
         assert!(object.get("message").unwrap().is_str("m"));
         assert_eq!(object.at(&["data", "a"]).unwrap().as_u64(), Some(1));
         let meta = breadcrumb.meta().unwrap().as_object().unwrap();
-        assert_eq!(
-            meta.at(&["data", "b", "", "len"]).unwrap().as_u64(),
-            Some(50_000)
-        );
+        assert_eq!(meta.at(&["data", "b", "", "len"]).unwrap().as_u64(), Some(50_000));
     }
 
     #[test]
@@ -208,14 +195,8 @@ mod tests {
         );
         let breadcrumb = breadcrumb(&text);
         let meta = breadcrumb.meta().unwrap().as_object().unwrap();
-        assert_eq!(
-            meta.at(&["message", "", "len"]).unwrap().as_u64(),
-            Some(10_000)
-        );
-        assert_eq!(
-            meta.at(&["other", "", "len"]).unwrap().as_u64(),
-            Some(50_000)
-        );
+        assert_eq!(meta.at(&["message", "", "len"]).unwrap().as_u64(), Some(10_000));
+        assert_eq!(meta.at(&["other", "", "len"]).unwrap().as_u64(), Some(50_000));
     }
 
     #[test]
@@ -234,10 +215,7 @@ mod tests {
         let at = Timestamp::from_unix(1_795_193_675, 500_000_000);
         for (before, after) in [
             ("{}", r#"{"timestamp":1795193675.5}"#),
-            (
-                r#"{"timestamp":"?","a":1}"#,
-                r#"{"timestamp":1795193675.5,"a":1}"#,
-            ),
+            (r#"{"timestamp":"?","a":1}"#, r#"{"timestamp":1795193675.5,"a":1}"#),
             (r#"{"timestamp":1,"a":1}"#, r#"{"timestamp":1,"a":1}"#),
         ] {
             let mut breadcrumb = breadcrumb(before);

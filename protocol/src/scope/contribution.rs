@@ -150,11 +150,7 @@ impl Contribution {
         let at = self.latest.map_or(at, |latest| latest.max(at));
         self.latest = Some(at);
         Ok(match update {
-            ScopeUpdate::Set {
-                field,
-                value,
-                at: since,
-            } => {
+            ScopeUpdate::Set { field, value, at: since } => {
                 // Nobody wins by claiming that it will be said later.
                 let at = since.map_or(at, |since| since.min(at));
                 self.set(field, Entry { trimmed: value, at })?
@@ -169,10 +165,7 @@ impl Contribution {
             ScopeUpdate::ClearAttachments => self.attachments.clear(),
             ScopeUpdate::Clear => {
                 let was_empty = self.is_empty();
-                *self = Self {
-                    latest: self.latest,
-                    ..Self::new(self.max_breadcrumbs)
-                };
+                *self = Self { latest: self.latest, ..Self::new(self.max_breadcrumbs) };
                 !was_empty
             }
         })
@@ -187,11 +180,7 @@ impl Contribution {
             value: entry.trimmed.clone(),
             at: Some(entry.at),
         });
-        let breadcrumbs = self
-            .breadcrumbs
-            .iter()
-            .cloned()
-            .map(ScopeUpdate::AddBreadcrumb);
+        let breadcrumbs = self.breadcrumbs.iter().cloned().map(ScopeUpdate::AddBreadcrumb);
         let attachments = self.attachments().iter();
         let attachments = attachments.cloned().map(ScopeUpdate::AddAttachment);
         sets.chain(breadcrumbs).chain(attachments).collect()
@@ -262,9 +251,7 @@ mod tests {
         let mut process = Contribution::new(100);
         let tag = Field::tag("a").unwrap();
         for (since, heard, expected) in [(5, 9, 5), (99, 10, 10)] {
-            let update = ScopeUpdate::set(tag.clone(), since)
-                .unwrap()
-                .since(at(since));
+            let update = ScopeUpdate::set(tag.clone(), since).unwrap().since(at(since));
             process.apply(update, at(heard)).unwrap();
             assert_eq!(process.get(&tag).unwrap().at(), at(expected));
         }
@@ -279,10 +266,7 @@ mod tests {
         }
         let times: Vec<_> = process.fields().map(|(_, entry)| entry.at()).collect();
         assert_eq!(times, [at(10), at(10), at(11)]);
-        let times: Vec<_> = process
-            .breadcrumbs()
-            .map(|b| b.timestamp().unwrap())
-            .collect();
+        let times: Vec<_> = process.breadcrumbs().map(|b| b.timestamp().unwrap()).collect();
         assert_eq!(times, [at(10), at(10), at(11)]);
         process.apply(ScopeUpdate::Clear, at(12)).unwrap();
         hear(&mut process, 1, r#"[["set","tag","a","x"]]"#);
@@ -314,11 +298,7 @@ mod tests {
             (ScopeUpdate::Clear, 3, true),
             (ScopeUpdate::Clear, 3, false),
         ] {
-            assert_eq!(
-                process.apply(update.clone(), at(time)),
-                Ok(is_change),
-                "{update:?}"
-            );
+            assert_eq!(process.apply(update.clone(), at(time)), Ok(is_change), "{update:?}");
         }
         let mut none = Contribution::new(0);
         assert_eq!(none.apply(breadcrumb().unwrap(), at(1)), Ok(false));
@@ -328,29 +308,19 @@ mod tests {
     fn the_newest_breadcrumbs_are_kept() {
         let mut page = Contribution::new(3);
         for n in 0..5 {
-            hear(
-                &mut page,
-                n,
-                &format!(r#"{{"breadcrumbs":[{{"message":"{n}"}}]}}"#),
-            );
+            hear(&mut page, n, &format!(r#"{{"breadcrumbs":[{{"message":"{n}"}}]}}"#));
         }
         let times: Vec<_> = page.breadcrumbs().map(|b| b.timestamp().unwrap()).collect();
         assert_eq!(times, [at(2), at(3), at(4)]);
 
         let mut page = Contribution::new(1000);
-        let large = format!(
-            r#"["breadcrumb",{{"data":{{"x":"{}"}}}}]"#,
-            "x".repeat(10_000)
-        );
+        let large = format!(r#"["breadcrumb",{{"data":{{"x":"{}"}}}}]"#, "x".repeat(10_000));
         for n in 0..100 {
             hear(&mut page, n, &format!("[{large}]"));
         }
         assert!(page.breadcrumbs().len() > 10);
         assert!(page.size() <= BREADCRUMBS_BYTES);
-        assert_eq!(
-            hear(&mut Contribution::new(0), 0, &format!("[{large}]")),
-            Refusals::default()
-        );
+        assert_eq!(hear(&mut Contribution::new(0), 0, &format!("[{large}]")), Refusals::default());
     }
 
     #[test]
@@ -362,13 +332,9 @@ mod tests {
         for key in 0..SCOPE_KEYS {
             page.apply(set(key, "x"), at(0)).unwrap();
         }
-        assert_eq!(
-            page.apply(set(SCOPE_KEYS, "x"), at(0)),
-            Err(Refusal::TooManyKeys)
-        );
+        assert_eq!(page.apply(set(SCOPE_KEYS, "x"), at(0)), Err(Refusal::TooManyKeys));
         page.apply(set(0, "y"), at(1)).unwrap();
-        page.apply(ScopeUpdate::Unset(Field::tag("1").unwrap()), at(1))
-            .unwrap();
+        page.apply(ScopeUpdate::Unset(Field::tag("1").unwrap()), at(1)).unwrap();
         page.apply(set(SCOPE_KEYS, "x"), at(1)).unwrap();
 
         let mut page = Contribution::new(100);
@@ -376,9 +342,7 @@ mod tests {
         let extra = |key: usize| {
             ScopeUpdate::set(Field::extra(&key.to_string()).unwrap(), large.as_str()).unwrap()
         };
-        let taken = (0..100)
-            .take_while(|key| page.apply(extra(*key), at(0)).is_ok())
-            .count();
+        let taken = (0..100).take_while(|key| page.apply(extra(*key), at(0)).is_ok()).count();
         assert!((20..40).contains(&taken), "{taken}");
         assert_eq!(page.apply(extra(99), at(0)), Err(Refusal::Full));
         // In place of another there is room.
@@ -426,8 +390,7 @@ mod tests {
         let fill = |full: &mut Contribution, update: &dyn Fn(u64) -> ScopeUpdate| {
             (0..10_000)
                 .take_while(|n| {
-                    full.apply(update(*n), Timestamp::from_unix(7, 123_456_789))
-                        .is_ok()
+                    full.apply(update(*n), Timestamp::from_unix(7, 123_456_789)).is_ok()
                 })
                 .count()
         };
@@ -435,28 +398,19 @@ mod tests {
             let field = Field::extra(&n.to_string()).unwrap();
             ScopeUpdate::set(field, &quotes).unwrap()
         });
-        fill(&mut full, &|n| {
-            ScopeUpdate::set(Field::tag(&n.to_string()).unwrap(), n).unwrap()
-        });
+        fill(&mut full, &|n| ScopeUpdate::set(Field::tag(&n.to_string()).unwrap(), n).unwrap());
         for n in 0..40_u8 {
             let mut breadcrumb = ObjectWriter::new();
-            breadcrumb
-                .member("data", &quotes)
-                .member("message", u64::from(n));
+            breadcrumb.member("data", &quotes).member("message", u64::from(n));
             let update = ScopeUpdate::add_breadcrumb(breadcrumb.finish().as_value());
             full.apply(update.unwrap(), at(7)).unwrap();
             let bytes = vec![n; SCOPE_ATTACHMENTS_BYTES / SCOPE_ATTACHMENTS - 500];
             let name = format!("{n}{}", "\u{1}".repeat(250));
             let attachment = Attachment::new(&name, bytes).unwrap();
-            full.apply(ScopeUpdate::AddAttachment(attachment), at(7))
-                .unwrap();
+            full.apply(ScopeUpdate::AddAttachment(attachment), at(7)).unwrap();
         }
         let bound = CONTRIBUTION_BYTES + BREADCRUMBS_BYTES + SCOPE_ATTACHMENTS_BYTES;
-        assert!(
-            (bound * 9 / 10..=bound).contains(&full.size()),
-            "{}",
-            full.size()
-        );
+        assert!((bound * 9 / 10..=bound).contains(&full.size()), "{}", full.size());
         assert_eq!(full.attachments().len(), SCOPE_ATTACHMENTS);
         assert!(ScopeMessage::write(&full.to_updates()).len() > 1);
         assert_eq!(copy_of(&full).to_updates(), full.to_updates());

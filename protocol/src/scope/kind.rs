@@ -66,9 +66,7 @@ impl Kind {
 
     /// The kind that a whole scope says in this member.
     pub(super) fn from_member(member: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|kind| kind.row().member == member)
+        Self::ALL.into_iter().find(|kind| kind.row().member == member)
     }
 
     /// Whether there is a field of the kind for each key.
@@ -88,7 +86,7 @@ impl Kind {
 
     /// The field of this kind with a key.
     pub(super) fn keyed(self, key: &str) -> Result<Field, Refusal> {
-        self.field(Some(&crate::json::text::canonical_of(key)))
+        self.field(Some(&crate::json::text::body_of(key)))
     }
 }
 

@@ -98,10 +98,7 @@ const AROUND_BYTES: usize = KIB;
 const LARGEST_SET: usize = SCOPE_META_BYTES
     + max(SCOPE_KEY_CHARS, TAG_KEY_CHARS) * CHAR_BYTES
     + max(
-        max(
-            max(USER_BYTES, EXTRA_BYTES),
-            max(CONTEXT_BYTES, ATTRIBUTE_BYTES),
-        ),
+        max(max(USER_BYTES, EXTRA_BYTES), max(CONTEXT_BYTES, ATTRIBUTE_BYTES)),
         FINGERPRINT_PARTS * (FINGERPRINT_CHARS * CHAR_BYTES + 3),
     );
 const LARGEST_BREADCRUMB: usize = SCOPE_META_BYTES + BREADCRUMB_BYTES;
@@ -148,10 +145,7 @@ mod tests {
     fn a_refused_change_does_not_leave_the_former_value() {
         for refused in ["7", "\"x\"", "[]"] {
             let mut process = Contribution::new(100);
-            hear(
-                &mut process,
-                r#"[["set","user",null,{"id":"alice"}],["set","tag","a","1"]]"#,
-            );
+            hear(&mut process, r#"[["set","user",null,{"id":"alice"}],["set","tag","a","1"]]"#);
             let text = format!(r#"[["set","user",null,{refused}],["set","tag","a",{{}}]]"#);
             let refusals = hear(&mut process, &text);
             assert_eq!(refusals.get(Refusal::WrongKind), 2);
@@ -161,9 +155,7 @@ mod tests {
 
     #[test]
     fn what_is_neither_is_an_error() {
-        for text in [
-            "", "1", "null", "\"x\"", "{", "[1", "{}{}", "[]]", "\u{c}[]",
-        ] {
+        for text in ["", "1", "null", "\"x\"", "{", "[1", "{}{}", "[]]", "\u{c}[]"] {
             assert!(ScopeMessage::parse(text.as_bytes()).is_err(), "{text}");
         }
     }

@@ -19,12 +19,8 @@ const _: () = assert!(SCOPE_DEPTH + REMARK_DEPTH + AROUND <= JSON_DEPTH);
 
 /// About a string of which `from` bytes and three dots are left of `chars` characters.
 pub(super) fn cut_string(from: usize, to: usize, chars: usize) -> Json {
-    let remark = [
-        Json::from("!limit"),
-        Json::from("s"),
-        Json::from(from as u64),
-        Json::from(to as u64),
-    ];
+    let remark =
+        [Json::from("!limit"), Json::from("s"), Json::from(from as u64), Json::from(to as u64)];
     let remarks = array([Fragment::from(array(remark.iter().map(Fragment::from)))]);
     let mut about = ObjectWriter::new();
     about.member("rem", remarks).member("len", chars as u64);
@@ -65,7 +61,7 @@ pub(super) fn read(value: Option<Value<'_>>) -> Option<Json> {
 /// says what is left, and the earlier one how much there was.
 pub(super) fn both(earlier: &Object<'_>, later: &Object<'_>) -> Json {
     let mut merged = ObjectWriter::new();
-    let key_of = |raw| text::canonical(raw);
+    let key_of = |raw| text::canonical_body(raw);
     for member in earlier.members() {
         let value = match later.get(&member.key()) {
             None => member.value().to_json(),

@@ -150,15 +150,9 @@ mod tests {
     #[test]
     fn everything_is_found_where_it_is() {
         let parts = Parts::of(r#"{ "a\"" : [1 , "x]\\", {"b":{}}],"c":null, "d" : "{" }"#);
-        let whole = [
-            ("a\\\"", r#"[1 , "x]\\", {"b":{}}]"#),
-            ("c", "null"),
-            ("d", "\"{\""),
-        ];
+        let whole = [("a\\\"", r#"[1 , "x]\\", {"b":{}}]"#), ("c", "null"), ("d", "\"{\"")];
         let owned = |list: &[(&str, &str)]| -> Vec<(String, String)> {
-            let owned = list
-                .iter()
-                .map(|(key, text)| ((*key).into(), (*text).into()));
+            let owned = list.iter().map(|(key, text)| ((*key).into(), (*text).into()));
             owned.collect()
         };
         assert_eq!(written(&parts, Part::WHOLE), owned(&whole));

@@ -100,9 +100,6 @@ impl Refusals {
 
     /// The reasons that occurred, and how often.
     pub fn iter(&self) -> impl Iterator<Item = (Refusal, u32)> + '_ {
-        Refusal::ALL
-            .into_iter()
-            .map(|refusal| (refusal, self.get(refusal)))
-            .filter(|(_, n)| *n > 0)
+        Refusal::ALL.into_iter().map(|refusal| (refusal, self.get(refusal))).filter(|(_, n)| *n > 0)
     }
 }

@@ -89,10 +89,7 @@ impl Snapshot {
         current: &Contribution,
         former: &Former,
     ) -> (Vec<ScopeUpdate>, Former) {
-        let mut next = Former {
-            refused: self.refused,
-            ..Former::default()
-        };
+        let mut next = Former { refused: self.refused, ..Former::default() };
         let mut updates = Vec::new();
         for (field, entry) in current.fields() {
             if self.fields.get(field) != Some(entry.trimmed()) {
@@ -100,15 +97,8 @@ impl Snapshot {
             }
         }
         for (field, value) in self.fields {
-            if current
-                .get(&field)
-                .is_none_or(|entry| *entry.trimmed() != value)
-            {
-                updates.push(ScopeUpdate::Set {
-                    field,
-                    value,
-                    at: None,
-                });
+            if current.get(&field).is_none_or(|entry| *entry.trimmed() != value) {
+                updates.push(ScopeUpdate::Set { field, value, at: None });
             }
         }
         for (breadcrumb, hash) in self.breadcrumbs {
@@ -140,12 +130,9 @@ impl Snapshot {
     }
 
     fn set(&mut self, kind: Kind, raw_key: Option<&str>, value: Value<'_>) {
-        let result = kind
-            .field(raw_key)
-            .and_then(|field| self.take(field, value));
+        let result = kind.field(raw_key).and_then(|field| self.take(field, value));
         if let Err(refusal) = result {
-            self.refused
-                .note((kind.name(), raw_key, value.text()), refusal);
+            self.refused.note((kind.name(), raw_key, value.text()), refusal);
         }
     }
 
@@ -215,10 +202,7 @@ mod tests {
     #[test]
     fn a_whole_scope_replaces_and_breadcrumbs_add_up() {
         let mut page = Contribution::new(100);
-        hear(
-            &mut page,
-            r#"{"tags":{"a":"1","b":2},"breadcrumbs":[{"message":"x"}]}"#,
-        );
+        hear(&mut page, r#"{"tags":{"a":"1","b":2},"breadcrumbs":[{"message":"x"}]}"#);
         hear(
             &mut page,
             r#"{"tags":{"z":"1"},"tags":{"b":1,"b":true,"c":null},"breadcrumbs":[{"message":"y"}]}"#,
@@ -234,17 +218,13 @@ mod tests {
     fn attachments_add_up_and_each_is_there_once() {
         let mut page = Contribution::new(100);
         let scope = |names: &[&str]| {
-            let list: Vec<_> = names
-                .iter()
-                .map(|name| format!(r#"{{"filename":"{name}","data":"x"}}"#))
-                .collect();
+            let list: Vec<_> =
+                names.iter().map(|name| format!(r#"{{"filename":"{name}","data":"x"}}"#)).collect();
             format!("{{\"attachments\":[{}]}}", list.join(","))
         };
         let names = |page: &Contribution| -> Vec<String> {
             let attachments = page.attachments().iter();
-            attachments
-                .map(|attachment| attachment.filename().into())
-                .collect()
+            attachments.map(|attachment| attachment.filename().into()).collect()
         };
         hear(&mut page, &scope(&["a", "b", "a"]));
         hear(&mut page, &scope(&["b", "c"]));
@@ -273,11 +253,7 @@ mod tests {
         assert_eq!(refusals.get(Refusal::CutAttachment), 1);
         assert_eq!(refusals.iter().count(), 2);
         assert_eq!((page.fields().count(), page.breadcrumbs().len()), (2, 1));
-        for text in [
-            r#"{"attachments":"x"}"#,
-            r#"{"breadcrumbs":{}}"#,
-            r#"{"tags":1}"#,
-        ] {
+        for text in [r#"{"attachments":"x"}"#, r#"{"breadcrumbs":{}}"#, r#"{"tags":1}"#] {
             assert_eq!(hear(&mut page, text).get(Refusal::WrongKind), 1, "{text}");
         }
     }
@@ -291,10 +267,7 @@ mod tests {
         };
         let mut count = |text: &str| {
             let refusals = hear(&mut page, text);
-            (
-                refusals.get(Refusal::WrongKind),
-                refusals.get(Refusal::CutAttachment),
-            )
+            (refusals.get(Refusal::WrongKind), refusals.get(Refusal::CutAttachment))
         };
         assert_eq!(count(&scope("{}", "")), (2, 1));
         assert_eq!(count(&scope("{}", "")), (0, 0));
@@ -320,10 +293,7 @@ mod tests {
             (vec!["{}"], 4),
             (vec!["{}"], 5),
         ] {
-            hear(
-                &mut page,
-                &format!("{{\"breadcrumbs\":[{}]}}", said.join(",")),
-            );
+            hear(&mut page, &format!("{{\"breadcrumbs\":[{}]}}", said.join(",")));
             assert_eq!(page.breadcrumbs().len(), count);
         }
     }
@@ -347,9 +317,7 @@ mod tests {
         };
         let values = |page: &Contribution| -> Vec<_> {
             let fields = page.fields();
-            fields
-                .map(|(field, entry)| (field.clone(), entry.value().clone()))
-                .collect()
+            fields.map(|(field, entry)| (field.clone(), entry.value().clone())).collect()
         };
         let (first, second) = (scope(4_000, 15_000), scope(15_000, 4_000));
         for (before, now) in [(&first, &second), (&second, &first), (&first, &first)] {
@@ -367,14 +335,9 @@ mod tests {
     fn however_much_is_said_little_is_held() {
         let many = |element: &str, count: usize| vec![element; count].join(",");
         let mut page = Contribution::new(usize::MAX);
-        hear(
-            &mut page,
-            &format!("{{\"breadcrumbs\":[{}]}}", many("{}", 100_000)),
-        );
+        hear(&mut page, &format!("{{\"breadcrumbs\":[{}]}}", many("{}", 100_000)));
         assert_eq!(page.breadcrumbs().len(), SCOPE_MESSAGE_BREADCRUMBS);
-        let tags: Vec<_> = (0..600)
-            .map(|n| format!(r#""n{n}":null,"{n}":{n}"#))
-            .collect();
+        let tags: Vec<_> = (0..600).map(|n| format!(r#""n{n}":null,"{n}":{n}"#)).collect();
         let refusals = hear(&mut page, &format!("{{\"tags\":{{{}}}}}", tags.join(",")));
         assert_eq!(refusals.get(Refusal::TooManyKeys), 100);
         assert_eq!(page.fields().count(), SCOPE_KEYS);

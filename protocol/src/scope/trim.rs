@@ -62,10 +62,7 @@ impl Trimmed {
     }
 
     fn whole(value: Value<'_>) -> Self {
-        Self {
-            value: value.to_json(),
-            meta: None,
-        }
+        Self { value: value.to_json(), meta: None }
     }
 }
 
@@ -97,18 +94,12 @@ pub(super) fn string(value: Value<'_>, max_chars: usize) -> Option<Trimmed> {
     if body.len() <= max_chars {
         return Some(Trimmed::whole(value));
     }
-    let room = Room {
-        chars: max_chars.saturating_sub(DOTS.len()),
-        bytes: usize::MAX,
-    };
+    let room = Room { chars: max_chars.saturating_sub(DOTS.len()), bytes: usize::MAX };
     let cut = cut(body, room);
     if cut.chars <= max_chars {
         return Some(Trimmed::whole(value));
     }
-    Some(Trimmed {
-        meta: Some(cut.meta()),
-        value: Json::from_canonical_body(&cut.body),
-    })
+    Some(Trimmed { meta: Some(cut.meta()), value: Json::from_canonical_body(&cut.body) })
 }
 
 /// A value of any kind that is cut to `max_bytes` of JSON. It was [checked](check).
@@ -157,10 +148,7 @@ pub(super) fn list(
     if kept.len() < count {
         meta::add_length(&mut about, count);
     }
-    Some(Trimmed {
-        value: array(kept.iter().map(Fragment::from)),
-        meta: Some(about.finish()),
-    })
+    Some(Trimmed { value: array(kept.iter().map(Fragment::from)), meta: Some(about.finish()) })
 }
 
 struct Cut {
@@ -179,14 +167,10 @@ impl Cut {
 
 fn cut(body: &str, room: Room) -> Cut {
     let mut kept = String::new();
-    let chars = text::canonicalise(body, room, &mut kept);
+    let chars = text::write_bounded(body, room, &mut kept);
     let from = text::decode(&kept).len();
     kept.push_str(DOTS);
-    Cut {
-        body: kept,
-        chars,
-        from,
-    }
+    Cut { body: kept, chars, from }
 }
 
 /// Writes what there is room for of a part. Hands back what there is to say about it if it was cut;
@@ -199,10 +183,7 @@ fn write(parts: &Parts<'_>, part: Part, room: usize, out: &mut String) -> Option
     }
     match text.as_bytes().first() {
         Some(b'"') => {
-            let room = Room {
-                chars: usize::MAX,
-                bytes: room.checked_sub(2 + DOTS.len())?,
-            };
+            let room = Room { chars: usize::MAX, bytes: room.checked_sub(2 + DOTS.len())? };
             let cut = cut(&text[1..text.len() - 1], room);
             out.push('"');
             out.push_str(&cut.body);
@@ -229,7 +210,7 @@ fn members<'a>(parts: &Parts<'a>, object: Part) -> Vec<Member<'a>> {
     let mut members: Vec<Option<Member<'a>>> = Vec::new();
     let mut places = HashMap::new();
     for part in parts.inside(object) {
-        let key = text::canonical(parts.raw_key(part));
+        let key = text::canonical_body(parts.raw_key(part));
         if let Some(former) = places.insert(key.clone(), members.len()) {
             members[former] = None;
         }
@@ -261,11 +242,7 @@ fn write_object(parts: &Parts<'_>, object: Part, mut left: usize, out: &mut Stri
             large += 1;
         }
     }
-    let mut pieces = if large == 0 {
-        0
-    } else {
-        (left / PIECE_BYTES).clamp(1, large)
-    };
+    let mut pieces = if large == 0 { 0 } else { (left / PIECE_BYTES).clamp(1, large) };
 
     let mut about = ObjectWriter::new();
     let mut kept = 0;
@@ -353,20 +330,14 @@ mod tests {
         let long = json("\"This is my long string I want to have trimmed!\"");
         let trimmed = string(long.as_value(), 20).unwrap();
         assert_eq!(trimmed.value.text(), "\"This is my long s...\"");
-        assert_eq!(
-            trimmed.meta.unwrap().text(),
-            r#"{"":{"rem":[["!limit","s",17,20]],"len":46}}"#
-        );
+        assert_eq!(trimmed.meta.unwrap().text(), r#"{"":{"rem":[["!limit","s",17,20]],"len":46}}"#);
     }
 
     #[test]
     fn places_are_bytes_and_lengths_are_characters() {
         let trimmed = string(json(r#""é\ud83e\udd80abc""#).as_value(), 4).unwrap();
         assert_eq!(trimmed.value.text(), "\"é...\"");
-        assert_eq!(
-            trimmed.meta.unwrap().text(),
-            r#"{"":{"rem":[["!limit","s",2,5]],"len":5}}"#
-        );
+        assert_eq!(trimmed.meta.unwrap().text(), r#"{"":{"rem":[["!limit","s",2,5]],"len":5}}"#);
     }
 
     #[test]
@@ -479,9 +450,8 @@ mod tests {
     #[test]
     fn what_is_cut_in_too_many_places_says_only_that_it_was() {
         // There is room for one of the members, or for a piece of each.
-        let members: Vec<_> = (0..63)
-            .map(|n| format!(r#""{n:0>30}":"{}""#, "x".repeat(4_100)))
-            .collect();
+        let members: Vec<_> =
+            (0..63).map(|n| format!(r#""{n:0>30}":"{}""#, "x".repeat(4_100))).collect();
         let value = json(&format!("{{{}}}", members.join(",")));
         let trimmed = self::value(value.as_value(), 4_100).unwrap();
         assert!(trimmed.value.as_object().unwrap().len() > 60);
@@ -497,10 +467,7 @@ mod tests {
         let refusal = check(nested(SCOPE_DEPTH + 1, "1").as_value());
         assert_eq!(refusal, Err(Refusal::TooDeep));
         assert_eq!(check(nested(1, &large).as_value()), Err(Refusal::TooLarge));
-        assert_eq!(
-            check(nested(100, &large).as_value()),
-            Err(Refusal::TooLarge)
-        );
+        assert_eq!(check(nested(100, &large).as_value()), Err(Refusal::TooLarge));
         assert_eq!(check(json(&large).as_value()), Ok(()));
     }
 }

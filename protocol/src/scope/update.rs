@@ -53,11 +53,7 @@ impl ScopeUpdate {
             return Ok(Self::Unset(field));
         }
         let value = field.fit(value)?;
-        Ok(Self::Set {
-            field,
-            value,
-            at: None,
-        })
+        Ok(Self::Set { field, value, at: None })
     }
 
     /// Says when the field was set. Other changes do not need it.
@@ -109,10 +105,8 @@ impl ScopeUpdate {
         Ok(match &*name {
             "set" => {
                 let field = field(next(), next())?;
-                return Self::read_set(&field, next(), next()).map_err(|why| RefusedUpdate {
-                    why,
-                    field: Some(field),
-                });
+                return Self::read_set(&field, next(), next())
+                    .map_err(|why| RefusedUpdate { why, field: Some(field) });
             }
             "unset" => Self::Unset(field(next(), next())?),
             "breadcrumb" => {
@@ -135,16 +129,14 @@ impl ScopeUpdate {
         value: Option<Value<'_>>,
         about: Option<Value<'_>>,
     ) -> Result<Self, Refusal> {
-        Ok(
-            match Self::set(field.clone(), value.ok_or(Refusal::WrongKind)?)? {
-                Self::Set { field, value, .. } => {
-                    let (meta, at) = read_about(about);
-                    let value = value.cut_before(meta);
-                    Self::Set { field, value, at }
-                }
-                other => other,
-            },
-        )
+        Ok(match Self::set(field.clone(), value.ok_or(Refusal::WrongKind)?)? {
+            Self::Set { field, value, .. } => {
+                let (meta, at) = read_about(about);
+                let value = value.cut_before(meta);
+                Self::Set { field, value, at }
+            }
+            other => other,
+        })
     }
 
     fn name(&self) -> &'static str {
@@ -274,10 +266,7 @@ mod tests {
         let meta = |bytes: usize| format!("{{\"x\":\"{}\"}}", "m".repeat(bytes - 8));
         let size = |bytes: usize| {
             let set = format!(r#"["set","extra","a",1,{{"meta":{}}}]"#, meta(bytes));
-            let add = format!(
-                r#"["breadcrumb",{{"timestamp":1}},{{"meta":{}}}]"#,
-                meta(bytes)
-            );
+            let add = format!(r#"["breadcrumb",{{"timestamp":1}},{{"meta":{}}}]"#, meta(bytes));
             let ScopeUpdate::Set { value, .. } = parse(&set).unwrap() else {
                 panic!("it sets");
             };
@@ -326,10 +315,7 @@ mod tests {
             (Field::context("a").unwrap(), "null"),
         ] {
             let value = Json::parse(text.as_bytes()).unwrap();
-            assert_eq!(
-                ScopeUpdate::set(field.clone(), value),
-                Ok(ScopeUpdate::Unset(field))
-            );
+            assert_eq!(ScopeUpdate::set(field.clone(), value), Ok(ScopeUpdate::Unset(field)));
         }
     }
 

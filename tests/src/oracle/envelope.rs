@@ -15,15 +15,9 @@ pub fn envelope(data: &[u8]) {
     let written = envelope.to_bytes();
     assert_eq!(written.len(), envelope.encoded_len());
     match fault {
-        None => assert_eq!(
-            written, data,
-            "an envelope that was not changed is written as it was"
-        ),
+        None => assert_eq!(written, data, "an envelope that was not changed is written as it was"),
         Some(fault) => {
-            assert!(
-                data.starts_with(&written),
-                "what is salvaged is what was in front of a fault"
-            );
+            assert!(data.starts_with(&written), "what is salvaged is what was in front of a fault");
             assert_eq!(fault.items(), envelope.items().len());
             assert!(fault.offset() <= data.len());
             assert_eq!(Envelope::parse(data.to_vec()).unwrap_err(), fault);
@@ -38,26 +32,13 @@ pub fn envelope(data: &[u8]) {
 
 fn look_at_everything(envelope: &Envelope) {
     let header = envelope.header();
-    let _ = (
-        header.event_id(),
-        header.sent_at(),
-        header.dsn(),
-        header.trace(),
-    );
+    let _ = (header.event_id(), header.sent_at(), header.dsn(), header.trace());
     let _ = format!("{envelope:?}");
     for item in envelope.items() {
         let name = item.item_type_name();
         assert_eq!(item.item_type().name().unwrap_or(&name), name);
-        let _ = (
-            item.filename(),
-            item.attachment_type(),
-            item.content_type(),
-            item.item_count(),
-        );
-        assert!(
-            item.length()
-                .is_none_or(|length| length == item.payload().len())
-        );
+        let _ = (item.filename(), item.attachment_type(), item.content_type(), item.item_count());
+        assert!(item.length().is_none_or(|length| length == item.payload().len()));
     }
     let verdicts = envelope.assess();
     assert_eq!(verdicts.len(), envelope.items().len());
@@ -71,9 +52,7 @@ fn look_at_everything(envelope: &Envelope) {
 fn edits_touch_only_what_they_name(envelope: &Envelope) {
     let mut edited = envelope.clone();
     let mut header = plain_header(&envelope.header().as_object());
-    header
-        .set(&["dsn"], "\"https://a@b/1\"")
-        .expect("a header is an object");
+    header.set(&["dsn"], "\"https://a@b/1\"").expect("a header is an object");
     // Only a header that is as large as headers may be refuses to grow.
     let header = match edited.header_mut().set("dsn", "https://a@b/1") {
         Ok(()) => header.text(),
@@ -82,10 +61,7 @@ fn edits_touch_only_what_they_name(envelope: &Envelope) {
     let touched: Vec<_> = edited
         .items_mut()
         .iter_mut()
-        .map(|item| {
-            item.edit(|payload| payload.set(&["release"], "app@1.0\n"))
-                .is_ok()
-        })
+        .map(|item| item.edit(|payload| payload.set(&["release"], "app@1.0\n")).is_ok())
         .collect();
 
     let reread = Envelope::parse(edited.to_bytes()).expect("an edited envelope can be read");
@@ -97,9 +73,7 @@ fn edits_touch_only_what_they_name(envelope: &Envelope) {
         if touched {
             let text = std::str::from_utf8(&payload).expect("what was edited is text");
             let mut plain = Tree::parse(text);
-            plain
-                .set(&["release"], "\"app@1.0\\n\"")
-                .expect("it is an object");
+            plain.set(&["release"], "\"app@1.0\\n\"").expect("it is an object");
             payload = plain.text().into_bytes();
             let needs_length = match before.length() {
                 Some(length) => length != payload.len(),
@@ -107,9 +81,7 @@ fn edits_touch_only_what_they_name(envelope: &Envelope) {
             };
             if needs_length {
                 let mut plain = plain_header(&before.header());
-                plain
-                    .set(&["length"], &payload.len().to_string())
-                    .expect("it is an object");
+                plain.set(&["length"], &payload.len().to_string()).expect("it is an object");
                 header = plain.text();
             }
         }
@@ -127,18 +99,11 @@ fn plain_header(header: &Object<'_>) -> Tree {
 
 fn items_can_come_and_go(envelope: &Envelope) {
     let payloads = |envelope: &Envelope| -> Vec<Bytes> {
-        envelope
-            .items()
-            .iter()
-            .map(|item| item.payload().clone())
-            .collect()
+        envelope.items().iter().map(|item| item.payload().clone()).collect()
     };
     let item = Item::new("x_added", Bytes::from_static(b"one\ntwo")).unwrap();
     let mut edited = envelope.clone();
-    if edited
-        .insert(envelope.items().len() / 2, item.clone())
-        .is_ok()
-    {
+    if edited.insert(envelope.items().len() / 2, item.clone()).is_ok() {
         let _ = edited.push(item);
     }
     let reread = Envelope::parse(edited.to_bytes()).expect("what can be put in can be read");

@@ -23,11 +23,7 @@ pub fn frame(data: &[u8]) {
     let Some((&how, rest)) = data.split_first() else {
         return;
     };
-    let side = if how & 1 == 0 {
-        Side::Main
-    } else {
-        Side::Renderer
-    };
+    let side = if how & 1 == 0 { Side::Main } else { Side::Renderer };
     let mut stream = BytesMut::new();
     if how & 2 == 0 {
         let encoded = opening(side.peer()).encode(side.peer(), &mut stream);
@@ -67,11 +63,9 @@ pub fn opening(sender: Side) -> Frame {
             4711,
             Proof::new([0xa5; 32]),
         )),
-        Side::Main => Frame::Welcome(Welcome::new(
-            Version::ONE,
-            Default::default(),
-            Proof::new([0x5a; 32]),
-        )),
+        Side::Main => {
+            Frame::Welcome(Welcome::new(Version::ONE, Default::default(), Proof::new([0x5a; 32])))
+        }
     }
 }
 

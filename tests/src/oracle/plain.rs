@@ -74,11 +74,7 @@ impl Tree {
                 (key, value..value + member.value().text().len())
             })
             .collect();
-        let starts = places
-            .iter()
-            .skip(1)
-            .map(|(key, _)| Some(key.start))
-            .chain([None]);
+        let starts = places.iter().skip(1).map(|(key, _)| Some(key.start)).chain([None]);
         let members = places
             .iter()
             .zip(starts)
@@ -131,10 +127,7 @@ impl Tree {
     pub fn insert(&mut self, path: &[&str], value: &str) -> Option<()> {
         let (key, parents) = path.split_last()?;
         let key = units_of(key);
-        if self
-            .at(parents, false)?
-            .is_none_or(|parent| parent.is_free(&key))
-        {
+        if self.at(parents, false)?.is_none_or(|parent| parent.is_free(&key)) {
             self.set(path, value)?;
         }
         Some(())
@@ -176,10 +169,7 @@ impl Tree {
         let mut index = 0;
         while index < self.members.len() {
             let key = units(&self.members[index].key);
-            if self.members[index + 1..]
-                .iter()
-                .any(|member| units(&member.key) == key)
-            {
+            if self.members[index + 1..].iter().any(|member| units(&member.key) == key) {
                 self.take_out(index);
             } else {
                 index += 1;
@@ -208,14 +198,11 @@ impl Tree {
     }
 
     fn find(&self, key: &[u16]) -> Option<usize> {
-        self.members
-            .iter()
-            .rposition(|member| units(&member.key) == key)
+        self.members.iter().rposition(|member| units(&member.key) == key)
     }
 
     fn is_free(&self, key: &[u16]) -> bool {
-        self.find(key)
-            .is_none_or(|index| self.members[index].value.is_null())
+        self.find(key).is_none_or(|index| self.members[index].value.is_null())
     }
 
     fn put(&mut self, key: &[u16], value: &str) {

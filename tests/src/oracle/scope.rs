@@ -109,10 +109,7 @@ fn is_bounded(contribution: &Contribution, at: Timestamp) {
     let bound = CONTRIBUTION_BYTES + BREADCRUMBS_BYTES + SCOPE_ATTACHMENTS_BYTES;
     assert!(contribution.size() <= bound);
     for kind in ["tag", "extra", "context", "attribute"] {
-        let keys = contribution
-            .fields()
-            .filter(|(field, _)| field.name() == kind)
-            .count();
+        let keys = contribution.fields().filter(|(field, _)| field.name() == kind).count();
         assert!(keys <= SCOPE_KEYS);
     }
     let is_meta = |meta: &Json| {
@@ -131,11 +128,7 @@ fn is_bounded(contribution: &Contribution, at: Timestamp) {
     }
     for (index, attachment) in contribution.attachments().iter().enumerate() {
         let others = &contribution.attachments()[..index];
-        assert!(
-            others
-                .iter()
-                .all(|other| other.identity() != attachment.identity())
-        );
+        assert!(others.iter().all(|other| other.identity() != attachment.identity()));
     }
 }
 
@@ -145,9 +138,7 @@ fn has_one_result(contribution: &Contribution, message: &ScopeMessage) {
     fresh.hear(message.clone(), Timestamp::EPOCH);
     let values = |contribution| -> Vec<_> {
         let said: Vec<Said> = fields(contribution);
-        said.into_iter()
-            .map(|(field, value, meta, _)| (field, value, meta))
-            .collect()
+        said.into_iter().map(|(field, value, meta, _)| (field, value, meta)).collect()
     };
     assert_eq!(values(&fresh), values(contribution));
     let is_attached = |attachment| contribution.attachments().contains(attachment);
@@ -162,9 +153,7 @@ fn means_nothing_new_again(contribution: &Contribution, message: &ScopeMessage) 
     assert_eq!(again.attachments(), contribution.attachments());
     // Breadcrumbs that say when they happened are not said twice; the others are stamped as they come.
     let is_new = |breadcrumb: &Breadcrumb| breadcrumb.timestamp() == Some(later());
-    let kept = breadcrumbs(&again)
-        .into_iter()
-        .filter(|breadcrumb| !is_new(breadcrumb));
+    let kept = breadcrumbs(&again).into_iter().filter(|breadcrumb| !is_new(breadcrumb));
     assert!(breadcrumbs(contribution).ends_with(&kept.collect::<Vec<_>>()));
 }
 

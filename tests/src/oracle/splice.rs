@@ -41,11 +41,7 @@ impl Change {
             "" => Vec::new(),
             path => path.split('/').map(str::to_owned).collect(),
         };
-        Some(Self {
-            kind,
-            path,
-            value: Json::parse(value.as_bytes()).ok()?,
-        })
+        Some(Self { kind, path, value: Json::parse(value.as_bytes()).ok()? })
     }
 
     fn path(&self) -> Vec<&str> {
@@ -100,18 +96,11 @@ pub fn check(text: &[u8], changes: &[Change]) {
         Err(error) => {
             let is_taken = decoded.is_ok_and(|value| value.is_object());
             let is_bound = error.fault() == JsonFault::TooManyMembers;
-            assert!(
-                is_bound || !is_taken,
-                "what serde_json takes is not refused"
-            );
+            assert!(is_bound || !is_taken, "what serde_json takes is not refused");
             return;
         }
     };
-    assert_eq!(
-        object.is_decodable(),
-        decoded.is_ok(),
-        "what serde_json can take is known"
-    );
+    assert_eq!(object.is_decodable(), decoded.is_ok(), "what serde_json can take is known");
 
     let mut plain = Tree::parse(object.text());
     assert_eq!(plain.text(), object.text());
@@ -120,16 +109,9 @@ pub fn check(text: &[u8], changes: &[Change]) {
     for change in changes {
         let is_made = change.splice(&mut together);
         let mut alone = Splice::new(Object::parse(one_by_one.as_bytes()).unwrap());
-        assert_eq!(
-            change.splice(&mut alone),
-            is_made,
-            "a change depends only on the text"
-        );
+        assert_eq!(change.splice(&mut alone), is_made, "a change depends only on the text");
         let next = alone.finish();
-        assert!(
-            alone.is_changed() || next == one_by_one,
-            "what changes the text says so"
-        );
+        assert!(alone.is_changed() || next == one_by_one, "what changes the text says so");
 
         let mut plain_next = plain.clone();
         let can_be_made = change.plainly(&mut plain_next);
@@ -137,10 +119,7 @@ pub fn check(text: &[u8], changes: &[Change]) {
             assert!(can_be_made, "{change:?} cannot be made");
             plain = plain_next;
         } else {
-            assert_eq!(
-                next, one_by_one,
-                "a change that cannot be made changes nothing"
-            );
+            assert_eq!(next, one_by_one, "a change that cannot be made changes nothing");
             let is_too_deep = Object::parse(plain_next.text().as_bytes()).is_err();
             assert!(!can_be_made || is_too_deep, "{change:?} can be made");
         }
@@ -157,12 +136,8 @@ pub fn check(text: &[u8], changes: &[Change]) {
     }
     let read = Object::parse(result.as_bytes()).expect("the result can be read");
     for change in changes {
-        let found = together
-            .get(&change.path())
-            .map(|text| without_space(&text));
-        let expected = read
-            .at(&change.path())
-            .map(|value| without_space(value.text()));
+        let found = together.get(&change.path()).map(|text| without_space(&text));
+        let expected = read.at(&change.path()).map(|value| without_space(value.text()));
         assert_eq!(found, expected);
     }
     walk(&object);

@@ -46,10 +46,7 @@ impl Model {
 
 impl ModelItem {
     fn get(&self, name: &str) -> Option<&str> {
-        self.header
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.header.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     fn set_payload(&mut self, payload: Vec<u8>) {
@@ -65,19 +62,13 @@ impl ModelItem {
 }
 
 fn write_object(members: &[(String, String)]) -> String {
-    let members: Vec<_> = members
-        .iter()
-        .map(|(key, value)| format!("\"{key}\":{value}"))
-        .collect();
+    let members: Vec<_> = members.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
     format!("{{{}}}", members.join(","))
 }
 
 fn extra_members() -> impl Strategy<Value = Vec<(String, String)>> {
     vec(
-        (
-            select(vec!["x", "y", "filename", "platform"]).prop_map(str::to_owned),
-            json::value(),
-        ),
+        (select(vec!["x", "y", "filename", "platform"]).prop_map(str::to_owned), json::value()),
         0..3,
     )
 }
@@ -89,48 +80,28 @@ fn item() -> impl Strategy<Value = ModelItem> {
         Just(Vec::new()),
     ];
     let item_type = select(vec!["event", "attachment", "log", "x_new", "transaction"]);
-    (
-        0..3_usize,
-        extra_members(),
-        item_type,
-        any::<bool>(),
-        extra_members(),
-        payload,
+    (0..3_usize, extra_members(), item_type, any::<bool>(), extra_members(), payload).prop_map(
+        |(blank_lines, mut header, item_type, has_length, after, payload)| {
+            header.push(("type".into(), format!("\"{item_type}\"")));
+            // Without a length there can be no newline in the payload.
+            if has_length || payload.contains(&b'\n') {
+                header.push(("length".into(), payload.len().to_string()));
+            }
+            header.extend(after);
+            ModelItem { blank_lines, header, payload }
+        },
     )
-        .prop_map(
-            |(blank_lines, mut header, item_type, has_length, after, payload)| {
-                header.push(("type".into(), format!("\"{item_type}\"")));
-                // Without a length there can be no newline in the payload.
-                if has_length || payload.contains(&b'\n') {
-                    header.push(("length".into(), payload.len().to_string()));
-                }
-                header.extend(after);
-                ModelItem {
-                    blank_lines,
-                    header,
-                    payload,
-                }
-            },
-        )
 }
 
 fn model() -> impl Strategy<Value = Model> {
-    (
-        extra_members(),
-        option::of("[0-9a-f]{32}"),
-        vec(item(), 0..5),
-        any::<bool>(),
-    )
-        .prop_map(|(mut header, event_id, items, ends_with_newline)| {
+    (extra_members(), option::of("[0-9a-f]{32}"), vec(item(), 0..5), any::<bool>()).prop_map(
+        |(mut header, event_id, items, ends_with_newline)| {
             if let Some(id) = event_id {
                 header.push(("event_id".into(), format!("\"{id}\"")));
             }
-            Model {
-                header,
-                items,
-                ends_with_newline,
-            }
-        })
+            Model { header, items, ends_with_newline }
+        },
+    )
 }
 
 #[derive(Clone, Debug)]
@@ -155,11 +126,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         (name(), any::<u64>()).prop_map(|(name, n)| Edit::SetHeader(name, n)),
         (any::<Index>(), name()).prop_map(|(i, name)| Edit::RemoveMember(i, name)),
         name().prop_map(Edit::RemoveHeader),
-        (
-            any::<Index>(),
-            select(vec!["a", "tags", "new"]),
-            any::<u64>()
-        )
+        (any::<Index>(), select(vec!["a", "tags", "new"]), any::<u64>())
             .prop_map(|(i, name, n)| Edit::InPayload(i, name, n)),
     ]
 }
@@ -189,16 +156,12 @@ impl Edit {
             Self::SetPayload(index, payload) if !model.items.is_empty() => {
                 let index = index.index(model.items.len());
                 model.items[index].set_payload(payload.clone());
-                envelope.items_mut()[index]
-                    .set_payload(payload.clone())
-                    .unwrap();
+                envelope.items_mut()[index].set_payload(payload.clone()).unwrap();
             }
             Self::SetMember(index, name, value) if !model.items.is_empty() => {
                 let index = index.index(model.items.len());
                 set(&mut model.items[index].header, name, *value);
-                envelope.items_mut()[index]
-                    .set_header(name, *value)
-                    .unwrap();
+                envelope.items_mut()[index].set_header(name, *value).unwrap();
             }
             Self::Push(payload) => {
                 let mut item = ModelItem {

@@ -59,11 +59,7 @@ fn hello() -> impl Strategy<Value = Frame> {
 
 fn welcome() -> impl Strategy<Value = Welcome> {
     (1..99u16, any::<u128>(), any::<[u8; 32]>()).prop_map(|(version, id, secret)| {
-        Welcome::new(
-            Version::new(version).unwrap(),
-            Uuid::from_u128(id),
-            Proof::new(secret),
-        )
+        Welcome::new(Version::new(version).unwrap(), Uuid::from_u128(id), Proof::new(secret))
     })
 }
 
@@ -85,19 +81,9 @@ fn from_renderer() -> impl Strategy<Value = Frame> {
             channel,
             payload
         }),
-        (id(), payload()).prop_map(move |(id, payload)| Frame::StreamOpen {
-            id,
-            channel,
-            payload
-        }),
+        (id(), payload()).prop_map(move |(id, payload)| Frame::StreamOpen { id, channel, payload }),
         (id(), 0..STREAM_BYTES - 48, any::<bool>(), payload()).prop_map(
-            move |(id, offset, last, data)| Frame::Chunk {
-                id,
-                channel,
-                offset,
-                last,
-                data
-            }
+            move |(id, offset, last, data)| Frame::Chunk { id, channel, offset, last, data }
         ),
     ]
 }
@@ -127,10 +113,7 @@ fn from_main() -> impl Strategy<Value = Frame> {
 fn connection() -> impl Strategy<Value = (Side, Vec<Frame>)> {
     let welcome = welcome().prop_map(Frame::Welcome);
     let refused = ("\\PC{0,20}", "\\PC{0,80}").prop_map(|(reason, message)| {
-        vec![Frame::Refused(Rejection::new(
-            RejectionReason::named(&reason),
-            &message,
-        ))]
+        vec![Frame::Refused(Rejection::new(RejectionReason::named(&reason), &message))]
     });
     fn life(
         opening: impl Strategy<Value = Frame>,
@@ -138,10 +121,7 @@ fn connection() -> impl Strategy<Value = (Side, Vec<Frame>)> {
     ) -> impl Strategy<Value = Vec<Frame>> {
         (opening, vec(frames, 0..12), any::<bool>()).prop_map(|(opening, frames, goodbye)| {
             let goodbye = goodbye.then_some(Frame::Goodbye);
-            std::iter::once(opening)
-                .chain(frames)
-                .chain(goodbye)
-                .collect()
+            std::iter::once(opening).chain(frames).chain(goodbye).collect()
         })
     }
     prop_oneof![

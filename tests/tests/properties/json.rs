@@ -50,10 +50,8 @@ pub(crate) fn value() -> impl Strategy<Value = String> {
         prop_oneof![
             members(inner.clone()),
             vec((space(), inner, space()), 0..4).prop_map(|elements| {
-                let elements: Vec<_> = elements
-                    .into_iter()
-                    .map(|(a, element, b)| [a, &element, b].concat())
-                    .collect();
+                let elements: Vec<_> =
+                    elements.into_iter().map(|(a, element, b)| [a, &element, b].concat()).collect();
                 format!("[{}]", elements.join(","))
             }),
         ]

@@ -37,12 +37,8 @@ fn extreme_member() -> impl Strategy<Value = String> {
 }
 
 fn extreme_breadcrumb() -> impl Strategy<Value = String> {
-    let time = select(vec![
-        "\"9999-12-31T23:59:59.999999999Z\"",
-        "1",
-        "\"?\"",
-        "1795193675.123456",
-    ]);
+    let time =
+        select(vec!["\"9999-12-31T23:59:59.999999999Z\"", "1", "\"?\"", "1795193675.123456"]);
     let time = prop_oneof![time.prop_map(str::to_owned), extreme_value()];
     (time, extreme_value(), extreme_value()).prop_map(|(time, message, data)| {
         format!("{{\"timestamp\":{time},\"message\":{message},\"data\":{data}}}")
@@ -52,11 +48,7 @@ fn extreme_breadcrumb() -> impl Strategy<Value = String> {
 fn extreme_attachment() -> impl Strategy<Value = String> {
     let name = select(vec!["a", "b", "\u{e9}"]);
     let size = select(vec![0usize, 1, 3, 200_000, 900_000, 1_048_577]);
-    let kind = select(vec![
-        "event.attachment",
-        "event.view_hierarchy",
-        "event.minidump",
-    ]);
+    let kind = select(vec!["event.attachment", "event.view_hierarchy", "event.minidump"]);
     (name, size, kind).prop_map(|(name, size, kind)| {
         format!("{{\"filename\":\"{name}\",\"data\":\"~{size}:x~\",\"attachmentType\":\"{kind}\"}}")
     })
@@ -103,10 +95,7 @@ fn extreme() -> impl Strategy<Value = String> {
 
 fn whole() -> impl Strategy<Value = String> {
     let member = prop_oneof![
-        (
-            select(vec!["tags", "extra", "contexts", "attributes", "user"]),
-            json::object()
-        )
+        (select(vec!["tags", "extra", "contexts", "attributes", "user"]), json::object())
             .prop_map(|(name, value)| format!("\"{name}\":{value}")),
         (
             select(vec![
@@ -132,13 +121,7 @@ fn whole() -> impl Strategy<Value = String> {
 
 fn changes() -> impl Strategy<Value = String> {
     let keyed = select(vec!["tag", "extra", "context", "attribute"]);
-    let single = select(vec![
-        "user",
-        "level",
-        "transaction",
-        "fingerprint",
-        "propagation",
-    ]);
+    let single = select(vec!["user", "level", "transaction", "fingerprint", "propagation"]);
     let change = prop_oneof![
         (keyed.clone(), json::key(), json::value())
             .prop_map(|(field, key, value)| format!("[\"set\",\"{field}\",{key},{value}]")),
@@ -174,9 +157,7 @@ proptest! {
 
 #[test]
 fn what_the_bridge_saw_is_bounded_and_can_be_told_on() {
-    let messages = corpus::bridge()
-        .into_iter()
-        .filter(|message| message.file.contains("cope"));
+    let messages = corpus::bridge().into_iter().filter(|message| message.file.contains("cope"));
     let bytes: Vec<_> = messages.map(|message| message.bytes).collect();
     assert!(bytes.len() > 50, "the corpus is there");
     scope(&bytes.join(&b'\n'));

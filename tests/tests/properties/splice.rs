@@ -10,15 +10,12 @@ use crate::{config, json};
 
 fn change() -> impl Strategy<Value = Change> {
     let path = vec(select(vec!["a", "b", "c", "tags", "release", "new"]), 1..4);
-    (
-        select(vec!['s', 's', 'i', 'r', 'o', 'u']),
-        path,
-        json::value(),
-    )
-        .prop_map(|(letter, path, value)| {
+    (select(vec!['s', 's', 'i', 'r', 'o', 'u']), path, json::value()).prop_map(
+        |(letter, path, value)| {
             let line = format!("{letter}{} {value}", path.join("/"));
             Change::parse(line.as_bytes()).expect("a generated change can be read")
-        })
+        },
+    )
 }
 
 proptest! {

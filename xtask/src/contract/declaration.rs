@@ -16,10 +16,7 @@ pub(super) fn render() -> String {
     for declared in BRIDGE_TYPES {
         out.push('\n');
         comment(&mut out, "", &[declared.doc]);
-        out.push_str(&format!(
-            "export interface {} {}\n",
-            declared.name, declared.body
-        ));
+        out.push_str(&format!("export interface {} {}\n", declared.name, declared.body));
     }
     out.push('\n');
     window(&mut out);
@@ -94,12 +91,7 @@ fn window(out: &mut String) {
             "Readonly<Record<string, Bridge>>",
             "The bridges, by namespace. Absent if the page has to talk the protocol instead.",
         ),
-        (
-            "",
-            INIT_GUARD_GLOBAL,
-            "boolean",
-            "Whether an SDK runs in the page already.",
-        ),
+        ("", INIT_GUARD_GLOBAL, "boolean", "Whether an SDK runs in the page already."),
         (
             "",
             RENDERER_ID_GLOBAL,
@@ -143,9 +135,7 @@ mod tests {
             let loose = file.lines().any(|line| {
                 let line = line.trim_start();
                 !line.starts_with(['*', '/'])
-                    && line
-                        .split(|c: char| !c.is_alphanumeric())
-                        .any(|found| found == word)
+                    && line.split(|c: char| !c.is_alphanumeric()).any(|found| found == word)
             });
             assert!(!loose, "{word}");
         }

@@ -68,9 +68,7 @@ fn table(out: &mut String) {
             row.acknowledgement.describe().to_owned(),
             size(row),
             row.budget.map_or_else(|| "–".to_owned(), budget),
-            row.budget
-                .map_or("–", |budget| budget.over.describe())
-                .to_owned(),
+            row.budget.map_or("–", |budget| budget.over.describe()).to_owned(),
             origin(row.origin).to_owned(),
         ];
         // Inside a table a bar has to be escaped, in code as well.
@@ -151,10 +149,7 @@ fn answer(out: &mut String) {
         .map(|row| format!("`{}` ({})", row.name, row.reply.describe()))
         .collect();
     paragraph(out, &format!("Main replies on {} only.", list_of(&replies)));
-    paragraph(
-        out,
-        "And what can main do to a renderer? It pushes the following:",
-    );
+    paragraph(out, "And what can main do to a renderer? It pushes the following:");
     for row in CONTRACT.iter().filter(|row| !row.direction.is_to_main()) {
         item(out, &format!("**`{}`**: {}", row.name, row.effect));
     }
@@ -180,22 +175,13 @@ fn channel(out: &mut String, row: &Declaration) {
         ("Direction", row.direction.describe().to_owned()),
         ("Payload", row.payload.describe().to_owned()),
         ("Reply", row.reply.describe().to_owned()),
-        (
-            "What an acknowledgement or reply means",
-            row.acknowledgement.describe().to_owned(),
-        ),
+        ("What an acknowledgement or reply means", row.acknowledgement.describe().to_owned()),
         ("Largest message", size(row)),
         (
             "Budget of a renderer",
-            row.budget
-                .map_or_else(|| "none, since main speaks".to_owned(), budget),
+            row.budget.map_or_else(|| "none, since main speaks".to_owned(), budget),
         ),
-        (
-            "More than that",
-            row.budget
-                .map_or("–", |budget| budget.over.describe())
-                .to_owned(),
-        ),
+        ("More than that", row.budget.map_or("–", |budget| budget.over.describe()).to_owned()),
         ("Key", code(&channel.key(&namespace))),
         (
             "URL",
@@ -253,10 +239,7 @@ fn protocol(out: &mut String) {
              every request has these headers:"
         ),
     );
-    item(
-        out,
-        &format!("`{RENDERER_ID_HEADER}: …`: the id of the welcome."),
-    );
+    item(out, &format!("`{RENDERER_ID_HEADER}: …`: the id of the welcome."));
     item(
         out,
         &format!(
@@ -317,11 +300,7 @@ fn protocol(out: &mut String) {
             _ if answer.is_final() => "can be forgotten",
             _ => "is sent again, under its id",
         };
-        out.push_str(&format!(
-            "| {} | {} | {next} |\n",
-            answer.status(),
-            answer.describe()
-        ));
+        out.push_str(&format!("| {} | {} | {next} |\n", answer.status(), answer.describe()));
     }
     out.push('\n');
     paragraph(
@@ -406,10 +385,7 @@ mod tests {
             assert!(page.contains(&format!("| [`{name}`](#{name}) |")), "{name}");
             assert!(page.contains(&format!("- **`{name}`**: ")), "{name}");
             assert!(page.contains(&format!("\n### {name}\n")), "{name}");
-            assert!(
-                page.contains(&row.channel.key(&Namespace::DEFAULT)),
-                "{name}"
-            );
+            assert!(page.contains(&row.channel.key(&Namespace::DEFAULT)), "{name}");
         }
     }
 
@@ -417,11 +393,8 @@ mod tests {
     fn a_table_row_has_as_many_cells_as_the_head() {
         let cells = |line: &str| line.replace("\\|", "").matches('|').count();
         let page = render();
-        let counts: Vec<usize> = page
-            .lines()
-            .filter(|line| line.starts_with('|'))
-            .map(cells)
-            .collect();
+        let counts: Vec<usize> =
+            page.lines().filter(|line| line.starts_with('|')).map(cells).collect();
         let (contract, statuses) = counts.split_at(CONTRACT.len() + 2);
         assert_eq!(statuses.len(), Answer::ALL.len() + 2);
         for table in [contract, statuses] {

@@ -78,9 +78,6 @@ mod tests {
     #[test]
     fn a_word_is_never_cut() {
         let word = "w".repeat(200);
-        assert_eq!(
-            wrap(&format!("a {word} b"), "> "),
-            format!("> a\n> {word}\n> b\n")
-        );
+        assert_eq!(wrap(&format!("a {word} b"), "> "), format!("> a\n> {word}\n> b\n"));
     }
 }

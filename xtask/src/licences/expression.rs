@@ -22,14 +22,8 @@ pub(super) enum Expression {
 impl Expression {
     /// Reads an expression. An error says what was found in place of what.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let spaced = text
-            .replace('(', " ( ")
-            .replace(')', " ) ")
-            .replace('/', " OR ");
-        let mut words = Words {
-            rest: spaced.split_whitespace().collect(),
-            next: 0,
-        };
+        let spaced = text.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
+        let mut words = Words { rest: spaced.split_whitespace().collect(), next: 0 };
         let expression = any(&mut words)?;
         match words.peek() {
             None => Ok(expression),
@@ -131,9 +125,7 @@ mod tests {
     use super::*;
 
     fn is_met(text: &str, allowed: &[&str]) -> bool {
-        Expression::parse(text)
-            .unwrap()
-            .is_met(&|name| allowed.contains(&name))
+        Expression::parse(text).unwrap().is_met(&|name| allowed.contains(&name))
     }
 
     #[test]
@@ -155,10 +147,7 @@ mod tests {
     fn and_binds_closer_than_or_unless_parentheses_say_otherwise() {
         assert!(is_met("MIT OR ISC AND GPL-3.0", &["MIT"]));
         assert!(!is_met("(MIT OR ISC) AND GPL-3.0", &["MIT"]));
-        assert!(is_met(
-            "(MIT OR Apache-2.0) AND Unicode-3.0",
-            &["MIT", "Unicode-3.0"]
-        ));
+        assert!(is_met("(MIT OR Apache-2.0) AND Unicode-3.0", &["MIT", "Unicode-3.0"]));
         assert!(is_met("((MIT))", &["MIT"]));
     }
 
@@ -171,9 +160,7 @@ mod tests {
 
     #[test]
     fn what_is_no_expression_is_refused() {
-        for text in [
-            "", "MIT OR", "OR MIT", "(MIT", "MIT)", "MIT ISC", "MIT WITH", "()", "AND",
-        ] {
+        for text in ["", "MIT OR", "OR MIT", "(MIT", "MIT)", "MIT ISC", "MIT WITH", "()", "AND"] {
             assert!(Expression::parse(text).is_err(), "{text:?}");
         }
     }

@@ -19,19 +19,11 @@ fn hello() -> Frame {
 }
 
 fn welcome() -> Frame {
-    Frame::Welcome(Welcome::new(
-        Version::ONE,
-        Uuid::from_u128(1),
-        Proof::new([2; 32]),
-    ))
+    Frame::Welcome(Welcome::new(Version::ONE, Uuid::from_u128(1), Proof::new([2; 32])))
 }
 
 fn message(channel: Channel, payload: impl Into<Bytes>) -> Frame {
-    Frame::Message {
-        id: MessageId::new(1),
-        channel,
-        payload: payload.into(),
-    }
+    Frame::Message { id: MessageId::new(1), channel, payload: payload.into() }
 }
 
 fn wire(sender: Side, frames: &[Frame]) -> BytesMut {
@@ -77,9 +69,8 @@ fn fails_with(mut decoder: Decoder, bytes: &[u8], message: &str) {
 #[test]
 fn many_frames_in_one_push_all_come_out() {
     let (mut decoder, _) = open(Side::Main);
-    let frames: Vec<_> = (0..100)
-        .map(|length| message(Channel::Scope, vec![length; length.into()]))
-        .collect();
+    let frames: Vec<_> =
+        (0..100).map(|length| message(Channel::Scope, vec![length; length.into()])).collect();
     decoder.push(&wire(Side::Renderer, &frames));
     for frame in frames {
         assert_eq!(decoder.poll(), Ok(Some(frame)));
@@ -177,11 +168,7 @@ fn before_the_handshake_only_a_small_hello_is_listened_to() {
     );
     fails_with(
         Decoder::new(Side::Main),
-        &head(2, 1, 0, 0, b"GUARDIPC")
-            .iter()
-            .chain(b"{}")
-            .copied()
-            .collect::<Vec<_>>(),
+        &head(2, 1, 0, 0, b"GUARDIPC").iter().chain(b"{}").copied().collect::<Vec<_>>(),
         "the peer is at fault at byte 0 of the connection: the hello is malformed: \"versions\" is \
          missing",
     );
@@ -279,16 +266,8 @@ fn agreeing_at_another_time_changes_nothing() {
 fn every_rule_of_the_head_has_an_error_of_its_own() {
     let id = [9, 0, 0, 0, 0, 0, 0, 0];
     for (side, bytes, message) in [
-        (
-            Side::Main,
-            head(0, 99, 0, 0, &id),
-            "there is no frame of kind 99 in this version",
-        ),
-        (
-            Side::Main,
-            head(0, 0, 0, 0, &id),
-            "there is no frame of kind 0 in this version",
-        ),
+        (Side::Main, head(0, 99, 0, 0, &id), "there is no frame of kind 99 in this version"),
+        (Side::Main, head(0, 0, 0, 0, &id), "there is no frame of kind 0 in this version"),
         (
             Side::Main,
             head(0, 5, 1, 0x0100, &id),
@@ -309,26 +288,10 @@ fn every_rule_of_the_head_has_an_error_of_its_own() {
             head(0, 6, 1, 0, &id),
             "a message ack names channel 1, but belongs to none",
         ),
-        (
-            Side::Main,
-            head(0, 4, 0, 0, &id),
-            "a goodbye has the id 9, but takes none",
-        ),
-        (
-            Side::Main,
-            head(0, 5, 10, 0, &id),
-            "a renderer may not send a message on channel config",
-        ),
-        (
-            Side::Renderer,
-            head(0, 5, 2, 0, &id),
-            "main may not send a message on channel scope",
-        ),
-        (
-            Side::Main,
-            head(8, 10, 3, 0, &id),
-            "there is no chunk on channel envelope",
-        ),
+        (Side::Main, head(0, 4, 0, 0, &id), "a goodbye has the id 9, but takes none"),
+        (Side::Main, head(0, 5, 10, 0, &id), "a renderer may not send a message on channel config"),
+        (Side::Renderer, head(0, 5, 2, 0, &id), "main may not send a message on channel scope"),
+        (Side::Main, head(8, 10, 3, 0, &id), "there is no chunk on channel envelope"),
         (
             Side::Main,
             head(4097, 5, 1, 0, &id),
@@ -339,21 +302,9 @@ fn every_rule_of_the_head_has_an_error_of_its_own() {
             head(7, 11, 9, 0, &id),
             "a last chunk on channel attachment claims 7 bytes, but has 8 to 262152",
         ),
-        (
-            Side::Renderer,
-            head(9, 12, 0, 0, &id),
-            "a stream ack claims 9 bytes, but has exactly 8",
-        ),
-        (
-            Side::Main,
-            head(0, 1, 0, 0, b"GUARDIPC"),
-            "a hello came after the handshake",
-        ),
-        (
-            Side::Renderer,
-            head(0, 3, 0, 0, b"GUARDIPC"),
-            "a refusal came after the handshake",
-        ),
+        (Side::Renderer, head(9, 12, 0, 0, &id), "a stream ack claims 9 bytes, but has exactly 8"),
+        (Side::Main, head(0, 1, 0, 0, b"GUARDIPC"), "a hello came after the handshake"),
+        (Side::Renderer, head(0, 3, 0, 0, b"GUARDIPC"), "a refusal came after the handshake"),
     ] {
         let (decoder, offset) = open(side);
         fails_with(
@@ -436,10 +387,7 @@ fn a_refusal_is_the_end() {
 #[test]
 fn a_payload_lies_where_it_was_pushed() {
     let (mut decoder, _) = open(Side::Main);
-    decoder.push(&wire(
-        Side::Renderer,
-        &[message(Channel::Envelope, vec![7; CHUNK_BYTES])],
-    ));
+    decoder.push(&wire(Side::Renderer, &[message(Channel::Envelope, vec![7; CHUNK_BYTES])]));
     let there = decoder.buffer[HEAD_BYTES..].as_ptr();
     match decoder.poll() {
         Ok(Some(Frame::Message { payload, .. })) => assert_eq!(payload.as_ptr(), there),
@@ -480,8 +428,5 @@ fn debug_shows_no_bytes() {
     decoder.push(&wire(Side::Renderer, &[hello()]));
     let debug = format!("{decoder:?}");
     assert!(debug.contains("buffered"), "{debug}");
-    assert!(
-        !debug.contains("0101") && !debug.contains("proof"),
-        "{debug}"
-    );
+    assert!(!debug.contains("0101") && !debug.contains("proof"), "{debug}");
 }

@@ -70,27 +70,13 @@ fn golden() -> Vec<(Side, Frame, Vec<u8>)> {
         ),
         (
             Side::Renderer,
-            Frame::Message {
-                id: ID,
-                channel: Channel::Envelope,
-                payload: payload.clone(),
-            },
-            with(
-                b"\x03\0\0\0\x05\x03\0\0\x01\x02\x03\x04\x05\x06\x07\x08",
-                "xyz",
-            ),
+            Frame::Message { id: ID, channel: Channel::Envelope, payload: payload.clone() },
+            with(b"\x03\0\0\0\x05\x03\0\0\x01\x02\x03\x04\x05\x06\x07\x08", "xyz"),
         ),
         (
             Side::Main,
-            Frame::Message {
-                id: ID,
-                channel: Channel::Config,
-                payload: payload.clone(),
-            },
-            with(
-                b"\x03\0\0\0\x05\x0a\0\0\x01\x02\x03\x04\x05\x06\x07\x08",
-                "xyz",
-            ),
+            Frame::Message { id: ID, channel: Channel::Config, payload: payload.clone() },
+            with(b"\x03\0\0\0\x05\x0a\0\0\x01\x02\x03\x04\x05\x06\x07\x08", "xyz"),
         ),
         (
             Side::Main,
@@ -99,38 +85,18 @@ fn golden() -> Vec<(Side, Frame, Vec<u8>)> {
         ),
         (
             Side::Main,
-            Frame::Declined {
-                id: ID,
-                reason: "no".to_owned(),
-            },
-            with(
-                b"\x02\0\0\0\x07\0\0\0\x01\x02\x03\x04\x05\x06\x07\x08",
-                "no",
-            ),
+            Frame::Declined { id: ID, reason: "no".to_owned() },
+            with(b"\x02\0\0\0\x07\0\0\0\x01\x02\x03\x04\x05\x06\x07\x08", "no"),
         ),
         (
             Side::Main,
-            Frame::Reply {
-                id: ID,
-                channel: Channel::Flush,
-                payload: payload.clone(),
-            },
-            with(
-                b"\x03\0\0\0\x08\x08\0\0\x01\x02\x03\x04\x05\x06\x07\x08",
-                "xyz",
-            ),
+            Frame::Reply { id: ID, channel: Channel::Flush, payload: payload.clone() },
+            with(b"\x03\0\0\0\x08\x08\0\0\x01\x02\x03\x04\x05\x06\x07\x08", "xyz"),
         ),
         (
             Side::Renderer,
-            Frame::StreamOpen {
-                id: ID,
-                channel: Channel::Attachment,
-                payload: payload.clone(),
-            },
-            with(
-                b"\x03\0\0\0\x09\x09\0\0\x01\x02\x03\x04\x05\x06\x07\x08",
-                "xyz",
-            ),
+            Frame::StreamOpen { id: ID, channel: Channel::Attachment, payload: payload.clone() },
+            with(b"\x03\0\0\0\x09\x09\0\0\x01\x02\x03\x04\x05\x06\x07\x08", "xyz"),
         ),
         (
             Side::Renderer,
@@ -155,32 +121,18 @@ fn golden() -> Vec<(Side, Frame, Vec<u8>)> {
                 last: true,
                 data: Bytes::new(),
             },
-            with(
-                b"\x08\0\0\0\x0b\x09\0\0\x01\x02\x03\x04\x05\x06\x07\x08",
-                "\0\0\0\0\0\0\0\0",
-            ),
+            with(b"\x08\0\0\0\x0b\x09\0\0\x01\x02\x03\x04\x05\x06\x07\x08", "\0\0\0\0\0\0\0\0"),
         ),
         (
             Side::Main,
-            Frame::StreamAck {
-                id: ID,
-                received: 0x0102_0304,
-            },
+            Frame::StreamAck { id: ID, received: 0x0102_0304 },
             with(
                 b"\x08\0\0\0\x0c\0\0\0\x01\x02\x03\x04\x05\x06\x07\x08",
                 "\x04\x03\x02\x01\0\0\0\0",
             ),
         ),
-        (
-            Side::Main,
-            Frame::Goodbye,
-            with(b"\0\0\0\0\x04\0\0\0\0\0\0\0\0\0\0\0", ""),
-        ),
-        (
-            Side::Renderer,
-            Frame::Goodbye,
-            with(b"\0\0\0\0\x04\0\0\0\0\0\0\0\0\0\0\0", ""),
-        ),
+        (Side::Main, Frame::Goodbye, with(b"\0\0\0\0\x04\0\0\0\0\0\0\0\0\0\0\0", "")),
+        (Side::Renderer, Frame::Goodbye, with(b"\0\0\0\0\x04\0\0\0\0\0\0\0\0\0\0\0", "")),
     ]
 }
 
@@ -245,11 +197,8 @@ fn a_payload_is_not_copied_for_a_vectored_write() {
 
 #[test]
 fn what_the_peer_would_refuse_is_not_written() {
-    let message = |channel, length| Frame::Message {
-        id: ID,
-        channel,
-        payload: vec![0; length].into(),
-    };
+    let message =
+        |channel, length| Frame::Message { id: ID, channel, payload: vec![0; length].into() };
     let chunk = |offset| Frame::Chunk {
         id: ID,
         channel: Channel::Attachment,
@@ -273,18 +222,10 @@ fn what_the_peer_would_refuse_is_not_written() {
             message(Channel::Attachment, 1),
             "there is no message on channel attachment",
         ),
-        (
-            Side::Renderer,
-            Frame::Ack { id: ID },
-            "a renderer may not send a message ack",
-        ),
+        (Side::Renderer, Frame::Ack { id: ID }, "a renderer may not send a message ack"),
         (
             Side::Main,
-            Frame::Reply {
-                id: ID,
-                channel: Channel::Scope,
-                payload: Bytes::new(),
-            },
+            Frame::Reply { id: ID, channel: Channel::Scope, payload: Bytes::new() },
             "there is no reply on channel scope",
         ),
         (
@@ -303,10 +244,7 @@ fn what_the_peer_would_refuse_is_not_written() {
         let error = frame.encode(sender, &mut out).unwrap_err();
         assert!(error.is_ours());
         assert_eq!(error.offset(), None);
-        assert_eq!(
-            error.to_string(),
-            format!("this process must not send that: {message}")
-        );
+        assert_eq!(error.to_string(), format!("this process must not send that: {message}"));
         assert_eq!(out, "before");
     }
     assert!(chunk(STREAM_BYTES - 1).to_parts(Side::Renderer).is_ok());
@@ -327,9 +265,7 @@ fn debug_shows_neither_payloads_nor_proofs() {
 fn what_is_said_to_people_loses_its_end_rather_than_its_frame() {
     let declined = |reason: String| Frame::Declined { id: ID, reason };
     let mut out = BytesMut::new();
-    declined("ä".repeat(10_000))
-        .encode(Side::Main, &mut out)
-        .unwrap();
+    declined("ä".repeat(10_000)).encode(Side::Main, &mut out).unwrap();
     let reason = str::from_utf8(&out[HEAD_BYTES..]).unwrap();
     assert_eq!(reason.len(), REASON_BYTES - 1);
     assert!(reason.ends_with("ä…"));

@@ -42,10 +42,7 @@ impl SpliceError {
     }
 
     fn new(path: &[&str], fault: Fault) -> Self {
-        Self {
-            path: path.iter().map(|key| Box::from(excerpt(key))).collect(),
-            fault,
-        }
+        Self { path: path.iter().map(|key| Box::from(excerpt(key))).collect(), fault }
     }
 
     /// Whether the path leads through something that is not an object: the text is of another shape
@@ -62,10 +59,7 @@ impl fmt::Display for SpliceError {
         match self.fault {
             Fault::EmptyPath => f.write_str("a change to JSON has to name a member"),
             Fault::NotAnObject => {
-                write!(
-                    f,
-                    "cannot change what is inside `{path}`: it is not an object"
-                )
+                write!(f, "cannot change what is inside `{path}`: it is not an object")
             }
             Fault::TooDeep => write!(
                 f,

@@ -35,10 +35,7 @@ impl Keys {
         self.lookups += 1;
         if self.index.is_none() && self.lookups > PATIENCE {
             let original = object.members().enumerate().map(|(index, member)| {
-                (
-                    Box::from(text::canonical(member.raw_key())),
-                    Place::Original(index),
-                )
+                (Box::from(text::canonical_body(member.raw_key())), Place::Original(index))
             });
             let added = added
                 .iter()

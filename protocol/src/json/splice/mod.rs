@@ -170,8 +170,7 @@ impl<'t, 'v> Splice<'t, 'v> {
         if path.len() + other.depth() > JSON_DEPTH {
             return Err(SpliceError::too_deep(path));
         }
-        self.act(path, 0, Action::Merge(other, precedence))
-            .map(drop)
+        self.act(path, 0, Action::Merge(other, precedence)).map(drop)
     }
 
     /// Replaces a value that was read from the text itself, wherever it stands: what a path cannot
@@ -196,9 +195,7 @@ impl<'t, 'v> Splice<'t, 'v> {
         value: Value<'t>,
         with: impl Into<Fragment<'v>>,
     ) -> Result<(), SpliceError> {
-        let (start, end) = self
-            .place_of(value.text())
-            .ok_or_else(SpliceError::foreign)?;
+        let (start, end) = self.place_of(value.text()).ok_or_else(SpliceError::foreign)?;
         let with = with.into();
         // How deep the value stands is not known, but the text is no deeper than this around it.
         if self.object.depth() - value.depth().min(self.object.depth()) + with.depth() > JSON_DEPTH
@@ -206,10 +203,7 @@ impl<'t, 'v> Splice<'t, 'v> {
             return Err(SpliceError::too_deep(&[]));
         }
         let replacement = Replacement { start, end, with };
-        match self
-            .replaced
-            .binary_search_by_key(&start, |replaced| replaced.start)
-        {
+        match self.replaced.binary_search_by_key(&start, |replaced| replaced.start) {
             Ok(found) => self.replaced[found] = replacement,
             Err(free) => self.replaced.insert(free, replacement),
         }
@@ -219,16 +213,11 @@ impl<'t, 'v> Splice<'t, 'v> {
     /// Takes out members of the object itself whose key comes again later, which no reader should
     /// see: some take the first, some the last, some refuse the text.
     pub fn drop_duplicates(&mut self) {
-        let keys: Vec<_> = self
-            .object
-            .members()
-            .map(|member| text::canonical(member.raw_key()))
-            .collect();
+        let keys: Vec<_> =
+            self.object.members().map(|member| text::canonical_body(member.raw_key())).collect();
         let mut seen = HashSet::new();
-        let former: Vec<usize> = (0..keys.len())
-            .rev()
-            .filter(|&index| !seen.insert(&*keys[index]))
-            .collect();
+        let former: Vec<usize> =
+            (0..keys.len()).rev().filter(|&index| !seen.insert(&*keys[index])).collect();
         for index in former {
             self.change(index, Change::Remove);
         }
@@ -239,7 +228,7 @@ impl<'t, 'v> Splice<'t, 'v> {
         let Some((key, rest)) = path.split_first() else {
             return Some(Cow::Owned(self.finish()));
         };
-        let place = self.look_for(&text::canonical_of(key))?;
+        let place = self.look_for(&text::body_of(key))?;
         let value = match self.node(place) {
             Some(Node::Object(splice)) => return splice.get(rest),
             _ => self.value(place)?,
@@ -269,7 +258,7 @@ impl<'t, 'v> Splice<'t, 'v> {
         if ends_here {
             return Ok(self.act_here(path, action));
         }
-        let key = text::canonical_of(path[from]);
+        let key = text::body_of(path[from]);
         let Some(place) = self.find(&key).filter(|place| !self.is_null(*place)) else {
             if let Action::Remove = action {
                 return Ok(false);
@@ -297,12 +286,8 @@ impl<'t, 'v> Splice<'t, 'v> {
         let Place::Original(index) = place else {
             return Err(not_an_object());
         };
-        let mut child = Splice::new(
-            self.object
-                .value(index)
-                .as_object()
-                .ok_or_else(not_an_object)?,
-        );
+        let mut child =
+            Splice::new(self.object.value(index).as_object().ok_or_else(not_an_object)?);
         let done = child.act(path, from + 1, action)?;
         if child.is_changed() {
             self.change(index, Change::Put(Node::Object(Box::new(child))));
@@ -312,10 +297,7 @@ impl<'t, 'v> Splice<'t, 'v> {
 
     /// The last key of the path, or for a merge the object itself.
     fn act_here(&mut self, path: &[&str], action: Action<'_, 'v>) -> bool {
-        let key = || {
-            path.last()
-                .map_or(Cow::Borrowed(""), |key| text::canonical_of(key))
-        };
+        let key = || path.last().map_or(Cow::Borrowed(""), |key| text::body_of(key));
         match action {
             Action::Set(value) => {
                 self.put(key(), Node::Value(value));
@@ -336,11 +318,13 @@ impl<'t, 'v> Splice<'t, 'v> {
                     .members()
                     .map(|member| match precedence {
                         Precedence::Incoming => true,
-                        Precedence::Present => self.is_free(&text::canonical(member.raw_key())),
+                        Precedence::Present => {
+                            self.is_free(&text::canonical_body(member.raw_key()))
+                        }
                     })
                     .collect();
                 for (member, _) in other.members().zip(may_put).filter(|(_, may_put)| *may_put) {
-                    let key = text::canonical(member.raw_key());
+                    let key = text::canonical_body(member.raw_key());
                     self.put(key, Node::Value(member.value().into()));
                 }
                 true
@@ -399,10 +383,7 @@ impl<'t, 'v> Splice<'t, 'v> {
         if let Some(index) = self.added.iter().position(|(added, _)| **added == *key) {
             return Some(Place::Added(index));
         }
-        self.object
-            .find(key)
-            .map(Place::Original)
-            .filter(|place| self.is_left(*place))
+        self.object.find(key).map(Place::Original).filter(|place| self.is_left(*place))
     }
 
     /// Whether it was not removed. If the last of several is gone, so are all.
@@ -411,8 +392,7 @@ impl<'t, 'v> Splice<'t, 'v> {
     }
 
     fn is_removed(&self, index: usize) -> bool {
-        self.position(index)
-            .is_ok_and(|found| matches!(self.changes[found].1, Change::Remove))
+        self.position(index).is_ok_and(|found| matches!(self.changes[found].1, Change::Remove))
     }
 
     /// What is at the place, unless it is an object with changes inside of it.
@@ -457,8 +437,7 @@ impl<'t, 'v> Splice<'t, 'v> {
 
     /// Where in `changes` the change of a member is, or would be.
     fn position(&self, index: usize) -> Result<usize, usize> {
-        self.changes
-            .binary_search_by_key(&index, |(index, _)| *index)
+        self.changes.binary_search_by_key(&index, |(index, _)| *index)
     }
 
     /// Where in the text a part of it is.

@@ -84,10 +84,7 @@ fn paths_open_and_make_objects() {
         s.finish(),
         r#"{"tags":{ "a":"1","b":"2" },"contexts":{"device":{"name":"x"}},"new":{"deep":1}}"#
     );
-    assert_eq!(
-        s.get(&["contexts", "device", "name"]).as_deref(),
-        Some(r#""x""#)
-    );
+    assert_eq!(s.get(&["contexts", "device", "name"]).as_deref(), Some(r#""x""#));
     assert_eq!(s.get(&["tags"]).as_deref(), Some(r#"{ "a":"1","b":"2" }"#));
     assert_eq!(s.get(&["tags", "c"]), None);
 }
@@ -120,14 +117,8 @@ fn a_merge_asks_who_wins() {
     let text = r#"{"u":{"id":1,"name":null,"\ud83d":1}}"#;
     let other = Object::parse(br#"{"id":2,"name":"Z","x":true,"\uD83D":2}"#).unwrap();
     for (precedence, expected) in [
-        (
-            Precedence::Present,
-            r#"{"u":{"id":1,"name":"Z","\ud83d":1,"x":true}}"#,
-        ),
-        (
-            Precedence::Incoming,
-            r#"{"u":{"id":2,"name":"Z","\ud83d":2,"x":true}}"#,
-        ),
+        (Precedence::Present, r#"{"u":{"id":1,"name":"Z","\ud83d":1,"x":true}}"#),
+        (Precedence::Incoming, r#"{"u":{"id":2,"name":"Z","\ud83d":2,"x":true}}"#),
     ] {
         let mut s = splice(text);
         s.merge(&["u"], &other, precedence).unwrap();
@@ -141,16 +132,8 @@ fn a_merge_asks_who_wins() {
     }
     let mut s = splice("{}");
     s.merge(&["n"], &other, Precedence::Present).unwrap();
-    s.merge(
-        &[],
-        &Object::parse(b"{\"m\":1}").unwrap(),
-        Precedence::Present,
-    )
-    .unwrap();
-    assert_eq!(
-        s.finish(),
-        r#"{"n":{"id":2,"name":"Z","x":true,"\ud83d":2},"m":1}"#
-    );
+    s.merge(&[], &Object::parse(b"{\"m\":1}").unwrap(), Precedence::Present).unwrap();
+    assert_eq!(s.finish(), r#"{"n":{"id":2,"name":"Z","x":true,"\ud83d":2},"m":1}"#);
 }
 
 #[test]
@@ -175,13 +158,9 @@ fn what_is_no_object_is_left_alone_and_named() {
         }
     }
     let other = Object::parse(b"{\"m\":1}").unwrap();
-    let error = s
-        .merge(&["tags"], &other, Precedence::Incoming)
-        .unwrap_err();
+    let error = s.merge(&["tags"], &other, Precedence::Incoming).unwrap_err();
     assert!(error.to_string().contains("`tags`"), "{error}");
-    let error = s
-        .merge(&["a", "b"], &other, Precedence::Incoming)
-        .unwrap_err();
+    let error = s.merge(&["a", "b"], &other, Precedence::Incoming).unwrap_err();
     assert!(error.to_string().contains("`a / b`"), "{error}");
     assert!(s.set(&[], true).is_err());
     assert_eq!(s.finish(), text);
@@ -235,10 +214,7 @@ fn values_are_replaced_wherever_they_stand() {
     s.set(&["b", "x"], 1_u64).unwrap();
     s.remove(&["c"]).unwrap();
     s.replace(frames[0], "whole").unwrap();
-    assert_eq!(
-        s.finish(),
-        r#"{"a":["whole",{"f":"second"}],"b":{"f":"third","x":1}}"#
-    );
+    assert_eq!(s.finish(), r#"{"a":["whole",{"f":"second"}],"b":{"f":"third","x":1}}"#);
     s.set(&["a"], 0_u64).unwrap();
     assert_eq!(s.finish(), r#"{"a":0,"b":{"f":"third","x":1}}"#);
 
@@ -249,10 +225,7 @@ fn values_are_replaced_wherever_they_stand() {
 #[test]
 fn members_of_large_objects_are_found_like_those_of_small_ones() {
     let members: Vec<_> = (0..500).map(|n| format!("\"k{n}\":{n}")).collect();
-    let text = format!(
-        "{{{},\"k7\":\"last\",\"\\u006b8\":\"last\"}}",
-        members.join(",")
-    );
+    let text = format!("{{{},\"k7\":\"last\",\"\\u006b8\":\"last\"}}", members.join(","));
     let mut s = splice(&text);
     for n in 0..200 {
         let (key, new) = (format!("k{n}"), format!("new{n}"));

@@ -5,13 +5,7 @@ use crate::json::scan::skip_space;
 
 impl<'t, 'v> Splice<'t, 'v> {
     pub(super) fn write(&self, out: &mut String) {
-        self.write_in(
-            out,
-            &Runs {
-                text: self.object.text(),
-                replaced: &self.replaced,
-            },
-        );
+        self.write_in(out, &Runs { text: self.object.text(), replaced: &self.replaced });
     }
 
     fn write_in(&self, out: &mut String, runs: &Runs<'_, 'v>) {
@@ -67,19 +61,13 @@ impl<'t, 'v> Splice<'t, 'v> {
     /// How long the text will be; a little more, where members are removed.
     pub(super) fn size_hint(&self) -> usize {
         let changed = self.changes.iter().map(|(index, change)| match change {
-            Change::Put(node) => node
-                .size_hint()
-                .saturating_sub(self.object.spans()[*index].value().len()),
+            Change::Put(node) => {
+                node.size_hint().saturating_sub(self.object.spans()[*index].value().len())
+            }
             Change::Remove => 0,
         });
-        let added = self
-            .added
-            .iter()
-            .map(|(key, node)| key.len() + node.size_hint() + 4);
-        let replaced = self
-            .replaced
-            .iter()
-            .map(|replaced| replaced.with.text().len());
+        let added = self.added.iter().map(|(key, node)| key.len() + node.size_hint() + 4);
+        let replaced = self.replaced.iter().map(|replaced| replaced.with.text().len());
         let more = changed.chain(added).chain(replaced).sum::<usize>();
         self.object.text().len() + more
     }
@@ -112,14 +100,9 @@ impl Runs<'_, '_> {
     fn write(&self, run: &str, out: &mut String) {
         let start = (run.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
         let end = start.wrapping_add(run.len());
-        let first = self
-            .replaced
-            .partition_point(|replaced| replaced.start < start);
+        let first = self.replaced.partition_point(|replaced| replaced.start < start);
         let mut written = start;
-        for replaced in self.replaced[first..]
-            .iter()
-            .take_while(|replaced| replaced.end <= end)
-        {
+        for replaced in self.replaced[first..].iter().take_while(|replaced| replaced.end <= end) {
             // What stands in a value that is replaced itself is gone.
             if replaced.start >= written {
                 out.push_str(&run[written - start..replaced.start - start]);
