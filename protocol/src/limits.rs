@@ -2,6 +2,8 @@
 //!
 //! A bound is checked before memory is set aside for what it bounds. Where a number is Sentry's, a
 //! larger value would be refused by Sentry; where it is ours, the comment says what it protects.
+//! What concerns one message is enforced in this crate; how many sessions, attachments, logs and
+//! metrics go together is up to main, which puts them together.
 
 /// One kibibyte.
 pub const KIB: usize = 1024;

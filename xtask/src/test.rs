@@ -102,13 +102,18 @@ fn fuzz_targets() -> Result<(), String> {
     )
 }
 
-/// Checks that a component of the toolchain is there, since Cargo's own word for it is less clear.
+/// Sees to it that a component of the toolchain is there. A minimal toolchain has neither of the two
+/// that are needed, and Cargo's own word for what is missing is not clear.
 fn component(subcommand: &str, name: &str) -> Result<(), String> {
     if answers(cargo([subcommand, "--version"])) {
-        Ok(())
-    } else {
-        Err(format!("it needs the component {name}; run `rustup component add {name}`"))
+        return Ok(());
     }
+    println!("{name} is missing; asking rustup for it.");
+    let was_added = succeeds(Command::new("rustup").args(["component", "add", name]));
+    if was_added == Ok(true) && answers(cargo([subcommand, "--version"])) {
+        return Ok(());
+    }
+    Err(format!("it needs the component {name} of the Rust toolchain; install it"))
 }
 
 fn expect(command: &mut Command, advice: &str) -> Result<(), String> {
