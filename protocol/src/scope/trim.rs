@@ -326,10 +326,9 @@ mod tests {
 
     #[test]
     fn a_string_is_cut_and_marked_as_sentry_marks_it() {
-        // The example of Sentry's own tests.
-        let long = json("\"This is my long string I want to have trimmed!\"");
+        let long = json("\"Saving the third draft took longer than a walk\"");
         let trimmed = string(long.as_value(), 20).unwrap();
-        assert_eq!(trimmed.value.text(), "\"This is my long s...\"");
+        assert_eq!(trimmed.value.text(), "\"Saving the third ...\"");
         assert_eq!(trimmed.meta.unwrap().text(), r#"{"":{"rem":[["!limit","s",17,20]],"len":46}}"#);
     }
 
