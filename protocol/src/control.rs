@@ -190,6 +190,7 @@ fn is_sentry_trace(header: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::TRACE_MESSAGE_BYTES;
 
     #[test]
     fn writing_is_what_reading_undoes() {
@@ -257,5 +258,14 @@ mod tests {
         }
         assert!(Trace::new(trace, Some("a\r\nx: y")).is_err());
         assert!(Trace::new(trace, Some(&"a".repeat(BAGGAGE_BYTES + 1))).is_err());
+    }
+
+    #[test]
+    fn the_largest_trace_fits_its_message() {
+        let trace = "771a43a4192642f0b136d5159a501700-91595369230a4ca6-1";
+        for character in ["\"", "\\", "a"] {
+            let trace = Trace::new(trace, Some(&character.repeat(BAGGAGE_BYTES))).unwrap();
+            assert!(trace.to_json().text().len() <= TRACE_MESSAGE_BYTES);
+        }
     }
 }

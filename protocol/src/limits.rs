@@ -207,7 +207,10 @@ pub const SCOPE_MESSAGE_BYTES: usize = 6 * MIB;
 pub const SMALL_MESSAGE_BYTES: usize = 4 * KIB;
 
 /// Largest trace that main hands to a renderer. W3C Baggage asks for at least 8192 bytes of baggage.
-pub const TRACE_MESSAGE_BYTES: usize = 16 * KIB;
+pub const TRACE_MESSAGE_BYTES: usize = 20 * KIB;
+
+/// Each character of a baggage may need an escape.
+const _: () = assert!(2 * BAGGAGE_BYTES + KIB <= TRACE_MESSAGE_BYTES);
 
 /// Longest `baggage` that is handed on. W3C Baggage asks for at least 8192 bytes.
 pub const BAGGAGE_BYTES: usize = 8192;
@@ -223,6 +226,14 @@ pub const CHUNK_BYTES: usize = 256 * KIB;
 /// Most bytes of a stream that are under way without an acknowledgement. Ours: it bounds what the
 /// receiving side holds of a stream whose disk is slow.
 pub const STREAM_WINDOW_BYTES: usize = 4 * CHUNK_BYTES;
+
+/// Most streams that one renderer has open at once. Ours: with [`STREAM_WINDOW_BYTES`] each, it bounds
+/// what a renderer's streams hold of main.
+pub const STREAMS: usize = 8;
+
+/// How far below the highest id of a renderer's messages main still knows which it has taken. Ours: a
+/// renderer has fewer than this without an answer, and each costs main a bit.
+pub const MESSAGE_WINDOW: u64 = 4096;
 
 /// Largest stream. Sentry would refuse a larger attachment.
 pub const STREAM_BYTES: u64 = ATTACHMENT_BYTES as u64;

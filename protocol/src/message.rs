@@ -10,7 +10,6 @@ use bytes::Bytes;
 
 use crate::envelope::{Envelope, EnvelopeError};
 use crate::json::JsonError;
-use crate::limits::STREAM_OPENING_BYTES;
 use crate::scope::ScopeMessage;
 use crate::{Channel, Config, Log, Metric, PayloadError, Status, StreamOpening, Trace};
 
@@ -62,10 +61,7 @@ impl Message {
     /// nor is what is said where there is nothing to say.
     pub fn parse(channel: Channel, payload: Bytes) -> Result<Self, MessageError> {
         let error = |fault| MessageError { channel, fault };
-        let max_bytes = match channel {
-            Channel::Attachment => STREAM_OPENING_BYTES,
-            _ => channel.declaration().max_bytes,
-        };
+        let max_bytes = channel.declaration().max_opening_bytes();
         let bytes = payload.len();
         if bytes > max_bytes {
             return Err(error(Fault::Payload(PayloadError::TooLarge { bytes, max_bytes })));
@@ -204,10 +200,7 @@ mod tests {
     #[test]
     fn what_is_larger_than_the_contract_allows_is_not_looked_at() {
         for channel in Channel::ALL {
-            let max_bytes = match channel {
-                Channel::Attachment => STREAM_OPENING_BYTES,
-                _ => channel.declaration().max_bytes,
-            };
+            let max_bytes = channel.declaration().max_opening_bytes();
             let error = Message::parse(channel, vec![b'x'; max_bytes + 1].into()).unwrap_err();
             assert!(error.is_too_large(), "{error}");
             assert_eq!(error.channel(), channel);

@@ -1,7 +1,5 @@
 //! What main answers.
 
-use std::borrow::Cow;
-
 use crate::PayloadError;
 use crate::json::{Json, ObjectWriter};
 use crate::limits::SMALL_MESSAGE_BYTES;
@@ -33,21 +31,18 @@ const RATE_LIMITS: &str = "x-sentry-rate-limits";
 const RETRY_AFTER: &str = "retry-after";
 
 impl FeedbackResult {
-    /// Reads the reply of the `feedback` channel.
+    /// Reads the reply of the `feedback` channel. What is odd in it counts as missing.
     pub fn parse(body: &[u8]) -> Result<Self, PayloadError> {
         let members = Members::read(body)?;
-        let headers = members.find("headers").map(|_| members.object("headers")).transpose()?;
-        let header = |name: &'static str| match &headers {
-            Some(headers) => Ok(headers.find_text(name)?.map(Cow::into_owned)),
-            None => Ok(None),
+        let headers = members.object("headers").ok();
+        let header = |name: &'static str| {
+            let value = headers.as_ref()?.find_text(name).ok()??;
+            Some(value.into_owned())
         };
         Ok(Self {
-            status_code: members
-                .find("statusCode")
-                .map(|_| members.number("statusCode"))
-                .transpose()?,
-            rate_limits: header(RATE_LIMITS)?,
-            retry_after: header(RETRY_AFTER)?,
+            status_code: members.number("statusCode").ok(),
+            rate_limits: header(RATE_LIMITS),
+            retry_after: header(RETRY_AFTER),
         })
     }
 
@@ -74,7 +69,9 @@ impl FeedbackResult {
     }
 }
 
-/// Whether everything that was sent before a `flush` is durable.
+/// Whether everything that main had got of a renderer before its `flush` is durable. It is not if it
+/// could not be written, for want of room or permission: then main holds it in memory, as long as it
+/// lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlushResult {
     /// Whether it is.

@@ -58,8 +58,8 @@ export interface Bridge {
   sendMetric(metric: SerializedMetric): void;
 
   /**
-   * Resolves when everything that was handed over before is on disk, so that it reaches Sentry even
-   * if the application dies now.
+   * Resolves when everything that main got of the page before is on disk, so that it reaches Sentry
+   * even if the application dies now; or with `durable: false` if not all of it could be written.
    */
   flush?(): Promise<FlushResult>;
 
@@ -102,7 +102,7 @@ export interface FeedbackResult {
  * Answer to `flush`.
  */
 export interface FlushResult {
-  /** Whether everything that was handed over before is on disk. */
+  /** Whether everything that main got before is on disk. If not, main holds it in memory. */
   durable: boolean;
 }
 

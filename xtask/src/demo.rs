@@ -10,7 +10,8 @@ use guardhouse_protocol::contract::{CONTRACT, Origin};
 use guardhouse_protocol::frame::{
     Decoder, Frame, Gate, Hello, Proof, RendererName, Role, Side, Version, VersionRange, Welcome,
 };
-use guardhouse_protocol::scope::{Contribution, ScopeMessage};
+use guardhouse_protocol::json::Value;
+use guardhouse_protocol::scope::{Contribution, Field, ScopeMessage};
 use guardhouse_protocol::{Channel, Envelope, Item, ItemType, Message, Namespace, Timestamp};
 use guardhouse_tests::corpus;
 
@@ -71,6 +72,8 @@ fn a_page_reports() -> Result<(), Failure> {
     let mut page = Contribution::new(100);
     let scope = ScopeMessage::parse(&said("sendScope-018.json")?).map_err(failed)?;
     let refusals = page.hear(scope, Timestamp::from_unix(1_795_193_675, 0));
+    let user = page.get(&Field::User).map(|entry| entry.value().text());
+    check(user.is_some_and(|user| user.contains("Zoë")), "the user is not in the scope")?;
     println!("First it says its scope:");
     for (field, entry) in page.fields() {
         let key = field.key().map_or(String::new(), |key| format!(" {:?}", key.to_str()));
@@ -94,6 +97,12 @@ fn a_page_reports() -> Result<(), Failure> {
         .map_err(failed)?;
     }
     let written = envelope.to_bytes();
+    for item in events(&mut envelope) {
+        let event = item.json().map_err(failed)?;
+        let release = event.get("release").and_then(Value::as_str);
+        check(release.as_deref() == Some("desk@5.1.0"), "the release is not in the event")?;
+        check(event.at(&["tags", "event.process"]).is_some(), "the tag is not in the event")?;
+    }
     let same = bytes.iter().zip(&written).take_while(|(before, after)| before == after).count();
     println!(
         "Given main's release and a tag it has {} bytes, the first {same} of them as they were.",
@@ -134,6 +143,7 @@ fn a_process_introduces_itself() -> Result<(), Failure> {
     let hello = Hello::new(Namespace::default(), Role::Utility, name, 4711, proof);
 
     let main = meet(&gate, &hello)?;
+    check(matches!(main, Frame::Welcome(_)), "main does not welcome who may come in")?;
     println!("{:?} is answered with:\n  {main:?}", hello.name.as_str());
 
     let mut forged = hello.clone();
@@ -207,6 +217,10 @@ fn what_strangers_hear() -> Result<(), Failure> {
         Ok(channel) => return Err(Failure::Failed(format!("it was taken for {channel}"))),
     }
     Ok(())
+}
+
+fn check(is_so: bool, otherwise: &str) -> Result<(), Failure> {
+    if is_so { Ok(()) } else { Err(failed(otherwise)) }
 }
 
 fn shortened(text: &str) -> String {

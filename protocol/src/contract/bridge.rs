@@ -20,7 +20,7 @@ pub const BRIDGE_TYPES: &[BridgeType] = &[
         name: "FlushResult",
         doc: "Answer to `flush`.",
         body: "{
-  /** Whether everything that was handed over before is on disk. */
+  /** Whether everything that main got before is on disk. If not, main holds it in memory. */
   durable: boolean;
 }",
     },

@@ -1,5 +1,7 @@
 //! The words in which the rows of the contract are written.
 
+use crate::limits::{FEEDBACK_REPLY_BYTES, SMALL_MESSAGE_BYTES};
+
 /// Who made a channel up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
@@ -84,7 +86,7 @@ impl Payload {
             }
             Self::Envelope => "a Sentry envelope, as text or bytes",
             Self::Status => {
-                "JSON: `{\"status\", \"config\"}`; as a request's body `{\"status\": {\"status\", \"config\"}}`"
+                "JSON: `{\"status\", \"config\", \"thread\"}`; as a request's body the same inside of `{\"status\": …}`"
             }
             Self::Log => "JSON: one serialised log",
             Self::Metric => "JSON: one serialised metric",
@@ -112,6 +114,15 @@ pub enum Reply {
 }
 
 impl Reply {
+    /// Most bytes of it.
+    pub const fn max_bytes(self) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::Feedback => FEEDBACK_REPLY_BYTES,
+            Self::Flush | Self::Stream => SMALL_MESSAGE_BYTES,
+        }
+    }
+
     /// The reply as a person reads it.
     pub const fn describe(self) -> &'static str {
         match self {
@@ -125,6 +136,8 @@ impl Reply {
 
 /// What it means that main has acknowledged a message, by a frame or with status 200, or has replied
 /// to it, and so when main does: not before it is true. Whoever sent the message may forget it then.
+/// Feedback that is refused, and a [`FlushResult`](crate::FlushResult) that says that not all could be
+/// written, are replies too: they say themselves what has become of it.
 ///
 /// "On disk" is written to a file, so that it outlives every process at once, and a power cut within
 /// a second. A page's classic one-way message is not acknowledged; for it the same holds a moment
@@ -152,7 +165,9 @@ impl Acknowledgement {
             Self::Durable => "it is on disk, or with Sentry already",
             Self::AllDurable => "all that main had got of the renderer before is on disk",
             Self::BytesDurable => "the acknowledged bytes are on disk",
-            Self::Taken => "it holds: main has it in memory, and the scope in its black box",
+            Self::Taken => {
+                "it holds: main has it in memory, and what belongs to the scope in its black box"
+            }
             Self::Never => "none is given",
         }
     }

@@ -8,10 +8,8 @@ use std::ops::RangeInclusive;
 
 use super::{Side, Violation};
 use crate::Channel;
-use crate::contract::{Direction, Reply};
-use crate::limits::{
-    FEEDBACK_REPLY_BYTES, HELLO_BYTES, REASON_BYTES, SMALL_MESSAGE_BYTES, STREAM_OPENING_BYTES,
-};
+use crate::contract::{Declaration, Direction, Reply};
+use crate::limits::{HELLO_BYTES, REASON_BYTES};
 
 /// Length of the head of a frame, in bytes.
 pub const HEAD_BYTES: usize = 16;
@@ -134,12 +132,8 @@ impl Kind {
             Self::Goodbye | Self::Ack => 0..=0,
             Self::Message => 0..=message,
             Self::Declined => 0..=REASON_BYTES,
-            Self::Reply => match row.map_or(Reply::Empty, |row| row.reply) {
-                Reply::Empty => 0..=0,
-                Reply::Feedback => 0..=FEEDBACK_REPLY_BYTES,
-                Reply::Flush | Reply::Stream => 0..=SMALL_MESSAGE_BYTES,
-            },
-            Self::StreamOpen => 0..=STREAM_OPENING_BYTES,
+            Self::Reply => 0..=row.map_or(0, |row| row.reply.max_bytes()),
+            Self::StreamOpen => 0..=row.map_or(0, Declaration::max_opening_bytes),
             Self::Chunk | Self::LastChunk => OFFSET_BYTES..=OFFSET_BYTES + message,
             Self::StreamAck => OFFSET_BYTES..=OFFSET_BYTES,
         }
@@ -252,7 +246,7 @@ pub(super) fn may_be_opening(bytes: &[u8], sender: Side) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limits::{CHUNK_BYTES, ENVELOPE_MESSAGE_BYTES};
+    use crate::limits::{CHUNK_BYTES, ENVELOPE_MESSAGE_BYTES, SMALL_MESSAGE_BYTES};
 
     #[test]
     fn each_kind_goes_with_its_channels_from_its_side_only() {

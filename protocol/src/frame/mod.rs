@@ -21,9 +21,12 @@
 //!
 //! # Ids
 //!
-//! The sender of a message or stream chooses its [id](MessageId), and uses none twice. What is sent
-//! again over another connection keeps its id: so main knows what it has already, and can
-//! acknowledge it once more instead of taking it twice.
+//! The sender of a message or stream chooses its [id](MessageId), each higher than the one before.
+//! What is sent again over another connection keeps its id: so main knows what it has already, and
+//! can acknowledge it once more instead of taking it twice. Main remembers that for the highest
+//! [`MESSAGE_WINDOW`](crate::limits::MESSAGE_WINDOW) ids, and takes what is further below for
+//! something that it had; so a renderer has no more than that without an answer. A new main
+//! remembers nothing: what the old one had on disk and not acknowledged it may get twice.
 
 mod decoder;
 mod error;

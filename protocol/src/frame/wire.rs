@@ -1,8 +1,8 @@
 //! A frame as bytes, and back.
 //!
 //! Both ways go through the same judgement of the [head](super::head). What is read back is equal
-//! to what was written, and written again it is the same bytes, but for the JSON of the handshake,
-//! which peers may lay out in other ways.
+//! to what was written, but for a reason that was cut to fit; and written again it is the same bytes,
+//! but for the JSON of the handshake, which peers may lay out in other ways.
 
 use std::ops::Deref;
 
@@ -51,7 +51,10 @@ impl Frame {
                 check_extent(*offset, data.len()).map_err(FrameError::ours)?;
                 (Some(*channel), id.number(), Some(*offset), data.clone())
             }
-            Self::StreamAck { id, received } => (None, id.number(), Some(*received), Bytes::new()),
+            Self::StreamAck { id, received } => {
+                check_extent(*received, 0).map_err(FrameError::ours)?;
+                (None, id.number(), Some(*received), Bytes::new())
+            }
         };
         let length = payload.len() + offset.map_or(0, |_| OFFSET_BYTES);
         let head = Head::new(self.kind(), channel, id, length, sender).map_err(FrameError::ours)?;
@@ -94,10 +97,11 @@ impl Frame {
                     data: payload,
                 })
             }
-            (Kind::StreamAck, _) => Ok(Self::StreamAck {
-                id: MessageId::new(id),
-                received: take_offset(&head, &mut payload)?,
-            }),
+            (Kind::StreamAck, _) => {
+                let received = take_offset(&head, &mut payload)?;
+                check_extent(received, 0)?;
+                Ok(Self::StreamAck { id: MessageId::new(id), received })
+            }
             // A judged head of these kinds has a channel. Should that ever change, it is an error
             // and not a panic.
             (

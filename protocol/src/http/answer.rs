@@ -31,8 +31,8 @@ pub enum Answer {
     NotOpen = 410,
     /// The body is larger than the channel allows.
     TooLarge = 413,
-    /// The budget of the channel is used up. `Retry-After` says in how many seconds there is some
-    /// again.
+    /// The budget of the channel is used up: it was refused and counted. Only who cannot be made to
+    /// wait is answered so. `Retry-After` says in how many seconds there is budget again.
     OverBudget = 429,
     /// Main has no room now. `Retry-After` says when to come again.
     Busy = 503,
@@ -82,10 +82,7 @@ impl Answer {
     /// Whether the renderer may forget what it sent: main has it, or will never take it. Otherwise
     /// it is worth sending again, under the same id.
     pub const fn is_final(self) -> bool {
-        !matches!(
-            self,
-            Self::Unproven | Self::OutOfPlace | Self::NotOpen | Self::OverBudget | Self::Busy
-        )
+        !matches!(self, Self::Unproven | Self::OutOfPlace | Self::NotOpen | Self::Busy)
     }
 
     /// The answer as a person reads it.
@@ -109,7 +106,7 @@ impl Answer {
             Self::NotOpen => "the chunk belongs to no open stream: open it again under its id",
             Self::TooLarge => "the body is larger than the channel allows",
             Self::OverBudget => {
-                "the budget is used up; `Retry-After` says when there is some again"
+                "the budget is used up, and this was counted; `Retry-After` says when there is some again"
             }
             Self::Busy => "main has no room now; `Retry-After` says when to come again",
         }
@@ -126,6 +123,6 @@ mod tests {
             assert_eq!(Answer::from_status(answer.status()), Some(answer));
         }
         assert_eq!(Answer::from_status(500), None);
-        assert!(Answer::Taken.is_final() && !Answer::OverBudget.is_final());
+        assert!(Answer::Taken.is_final() && !Answer::Busy.is_final());
     }
 }

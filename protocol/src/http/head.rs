@@ -9,6 +9,7 @@ use super::{
     SECRET_HEADER,
 };
 use crate::frame::{MessageId, Proof};
+use crate::limits::STREAM_BYTES;
 
 const BEARER: &str = "Bearer";
 const LAST: &str = "last";
@@ -62,8 +63,8 @@ pub struct Place {
 }
 
 impl RequestHead {
-    /// Reads the headers of this module from all headers of a request. Names are read without regard
-    /// to case, and other headers are ignored.
+    /// Reads the headers of this module from all headers of a native renderer's request. Names are
+    /// read without regard to case, and other headers are ignored.
     pub fn parse<'a>(
         headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> Result<Self, HeaderError> {
@@ -83,6 +84,16 @@ impl RequestHead {
             }
         }
         Ok(head)
+    }
+
+    /// Reads the headers of a request from a page. Of all headers of this module a page sends one;
+    /// others of the same names are the application's, as it may put its own `authorization` on
+    /// whatever its page requests.
+    pub fn parse_page<'a>(
+        headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    ) -> Result<Self, HeaderError> {
+        let is_id = |(name, _): &(&str, &[u8])| name.eq_ignore_ascii_case(RENDERER_ID_HEADER);
+        Self::parse(headers.into_iter().filter(is_id))
     }
 
     /// The headers that say it.
@@ -161,6 +172,10 @@ fn place(header: &'static str, value: &str) -> Result<Place, HeaderError> {
         }
     };
     let offset = number(header, offset)?;
+    if offset > STREAM_BYTES {
+        let why = "is beyond the end of the largest stream";
+        return Err(HeaderError { header, why });
+    }
     Ok(Place { offset, last })
 }
 
@@ -243,6 +258,20 @@ mod tests {
     }
 
     #[test]
+    fn what_an_application_adds_to_the_requests_of_its_page_changes_nothing() {
+        let headers = [
+            ("authorization", &b"Basic abc"[..]),
+            ("sentry-electron-renderer-id", b"00000000000000000000000000000007"),
+            ("guardhouse-chunk", b"?"),
+        ];
+        let head = RequestHead::parse_page(headers).unwrap();
+        let expected =
+            RequestHead { renderer_id: Some(Uuid::from_u128(7)), ..RequestHead::default() };
+        assert_eq!(head, expected);
+        assert!(RequestHead::parse(headers).is_err());
+    }
+
+    #[test]
     fn a_bearer_is_written_as_others_write_it() {
         let secret = "A5".repeat(32);
         for value in [format!("bearer {secret}"), format!(" Bearer  {secret} ")] {
@@ -265,6 +294,7 @@ mod tests {
             (MESSAGE_ID_HEADER, "\u{661}", "is not a whole number", 400),
             (CHUNK_HEADER, "last", "is not a whole number", 400),
             (CHUNK_HEADER, "1; first", "says something else", 400),
+            (CHUNK_HEADER, "209715201; last", "is beyond the end", 400),
             (AFTER_HEADER, "1.0", "is not a whole number", 400),
         ] {
             let error = parse(name, value.as_bytes()).unwrap_err();

@@ -1,38 +1,41 @@
 //! The protocol way in detail: what stands in the head of a request, and what a status means.
 //!
 //! A channel goes over the protocol as an HTTP request: for a page to a custom scheme that its
-//! webview answers, for a native renderer to a socket on the loopback interface. [`Channel`](crate::Channel) writes
-//! and reads the URLs and paths; this module adds headers and statuses. It promises that what it
-//! reads is checked, and that each header is there once or not at all. It leaves HTTP itself, time
-//! limits and the looking up of renderers to whoever owns the socket or the webview.
+//! webview answers, for a native renderer to a socket on the loopback interface.
+//! [`Channel`](crate::Channel) writes and reads the URLs and paths; this module adds headers and
+//! statuses. It promises that what it reads is checked, and that each header is there once or not
+//! at all. It leaves HTTP itself, time limits and the looking up of renderers to whoever owns the
+//! socket or the webview.
 //!
 //! # Who speaks
 //!
 //! Where a request arrives says who sent it, and nothing in the request changes that:
 //!
 //! - On the custom scheme there are **pages**. The unmodified SDK in a page sends
-//!   [`RENDERER_ID_HEADER`] and no other header of this module. The id proves nothing: the host asks
-//!   its webviews which of their pages holds that id in
-//!   [`RENDERER_ID_GLOBAL`](crate::channel::RENDERER_ID_GLOBAL), once for each id, and refuses a
-//!   request whose `Origin` is not that page's. A bearer is not looked at.
+//!   [`RENDERER_ID_HEADER`] and no other header of this module, and [`RequestHead::parse_page`]
+//!   looks at no other. The id proves nothing: the host asks its webviews which of their pages
+//!   holds that id in [`RENDERER_ID_GLOBAL`](crate::channel::RENDERER_ID_GLOBAL), once for each id,
+//!   and refuses a request whose `Origin` is not that page's. Channels that need more than an id,
+//!   which are those that answer with a stream or push, a page has on the classic way only.
+//!   Browsers ask with `OPTIONS` before they send the header; the host answers that without asking
+//!   main.
 //! - On the loopback interface there are **native renderers**. Each begins with a `POST` of a
 //!   [`Hello`](crate::frame::Hello) to [`HELLO_PATH`], and is answered with a
-//!   [`Welcome`](crate::frame::Welcome) or, with the status that
-//!   [`Answer::of_rejection`] says, a [`Rejection`](crate::frame::Rejection). Every other request
-//!   shows id and secret of the welcome: `sentry-electron-renderer-id: …` and
-//!   `authorization: Bearer …`. One that was welcomed over a classic connection shows those of that
-//!   welcome, and needs no other; nor does it the other way round, when it
-//!   [resumes](crate::frame::Resume). Its last request is a `POST` to [`GOODBYE_PATH`].
-//!   `Host` has to be the address and port that main listens on, and `Origin` absent: a web page
-//!   that found the port is refused.
+//!   [`Welcome`](crate::frame::Welcome) or, with the status that [`Answer::of_rejection`] says, a
+//!   [`Rejection`](crate::frame::Rejection). Every other request shows id and secret of the
+//!   welcome: `sentry-electron-renderer-id: …` and `authorization: Bearer …`. One that was welcomed
+//!   over a classic connection shows those of that welcome, and needs no other; nor does it the
+//!   other way round, when it [resumes](crate::frame::Resume). Its last request is a `POST` to
+//!   [`GOODBYE_PATH`]. `Host` has to be the address and port that main listens on, and `Origin`
+//!   absent: a web page that found the port is refused.
 //!
 //! # Messages
 //!
 //! A `POST` to the path of a channel is a message of it, answered when the channel's
-//! [acknowledgement](crate::contract::Acknowledgement) is due. With [`MESSAGE_ID_HEADER`] it has the
-//! id that it would have in a frame: main takes what comes under the same id twice once, on
-//! whatever way, and answers both. A message without an id, as the SDK in a page sends it, is a new
-//! one each time.
+//! [acknowledgement](crate::contract::Acknowledgement) is due. With [`MESSAGE_ID_HEADER`] it has
+//! the id that it would have in a frame, with the [same rules](crate::frame#ids): main takes what
+//! comes under one id once, on whatever way, and answers each time. A message without an id, as the
+//! SDK in a page sends it, is a new one each time.
 //!
 //! A native renderer that wants its messages taken in order sends the next one when it has the
 //! answer to the last: requests on several connections overtake each other.
@@ -42,21 +45,22 @@
 //! All requests of a stream carry the stream's id as their message id. The first, without
 //! [`CHUNK_HEADER`], has a [`StreamOpening`](crate::StreamOpening) for its body; those with it have
 //! bytes. Each is answered with a [`StreamResult`](crate::StreamResult), which says how much is
-//! durable and so where to go on; so is a chunk whose place is not the next one, with status 409.
-//! Opening a stream again under its id is how to ask where it is.
+//! durable and so where to go on; so is a chunk whose place is not the next one, with status 409,
+//! as a frame in its place is answered with what is durable. Opening a stream again under its id is
+//! how to ask where it is. One that main declines is answered with 403, one too many with 503.
 //!
 //! # What main pushes
 //!
-//! A `GET` of the channel's path asks for what main pushes there, and is kept waiting until there is
-//! something new. What is pushed is always all there is to say, so only the newest counts and none
-//! has to be queued. Main numbers them, and answers with the number in [`CURSOR_HEADER`]; the next
-//! `GET` says that number in [`AFTER_HEADER`], and so gets nothing twice and misses no change, even
-//! if one happened while nobody asked. Without the header, main answers with what holds now. Numbers
-//! are those of one welcome: after another the renderer begins without.
+//! A `GET` of the channel's path asks for what main pushes there, and is kept waiting until there
+//! is something new. What is pushed is always all there is to say, so only the newest counts and
+//! none has to be queued. Main numbers them, and answers with the number in [`CURSOR_HEADER`]; the
+//! next `GET` says that number in [`AFTER_HEADER`], and so gets nothing twice and misses no change,
+//! even if one happened while nobody asked. Without the header, main answers with what holds now.
+//! Numbers are those of one welcome: after another the renderer begins without.
 //!
 //! Main sets no time for the waiting, so that nobody wakes up for nothing. A renderer has one such
-//! request for each channel: when another comes, main answers the one that waits with 204, as it may
-//! whenever it has to, and the renderer asks again unless it has done so.
+//! request for each channel: when another comes, main answers the one that waits with 204, as it
+//! may whenever it has to, and the renderer asks again unless it has done so.
 
 mod answer;
 mod head;

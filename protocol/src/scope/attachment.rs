@@ -198,14 +198,12 @@ fn from_javascript(data: Value<'_>) -> Result<Bytes, Refusal> {
             bytes.map(Bytes::from).ok_or(Refusal::CutAttachment)
         }
         Kind::Object => {
-            let object = data.as_object().ok_or(Refusal::WrongKind)?;
-            if object.len() > SCOPE_ATTACHMENT_BYTES {
-                return Err(Refusal::TooLarge);
-            }
+            // It has more members than are looked into; the SDK cuts it far below that.
+            let object = data.as_object().ok_or(Refusal::TooLarge)?;
             let mut bytes = Vec::with_capacity(object.len());
             for (index, member) in object.members().enumerate() {
                 // JavaScript writes numeric keys in their order.
-                let is_next = member.raw_key().parse() == Ok(index);
+                let is_next = *member.raw_key() == *index.to_string();
                 let next = byte(member.value()).filter(|_| is_next);
                 bytes.push(next.ok_or(Refusal::CutAttachment)?);
             }

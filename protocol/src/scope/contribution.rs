@@ -187,6 +187,10 @@ impl Contribution {
     }
 
     fn set(&mut self, field: Field, entry: Entry) -> Result<bool, Refusal> {
+        if self.get(&field).is_some_and(|present| present.at > entry.at) {
+            // It comes late, and something newer was set meanwhile.
+            return Ok(false);
+        }
         let former = self.unset(&field);
         self.budget.take(&field, &entry.trimmed)?;
         let is_change = former.as_ref() != Some(&entry);
@@ -255,6 +259,9 @@ mod tests {
             process.apply(update, at(heard)).unwrap();
             assert_eq!(process.get(&tag).unwrap().at(), at(expected));
         }
+        let late = ScopeUpdate::set(tag.clone(), "old").unwrap().since(at(6));
+        assert_eq!(process.apply(late, at(11)), Ok(false));
+        assert_eq!(process.get(&tag).unwrap().at(), at(10));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::kind::Kind;
 use super::{Refusal, Trimmed, trim};
-use crate::json::{Kind as JsonKind, Value, text};
+use crate::json::{Json, Kind as JsonKind, Value, text};
 use crate::limits::{
     ATTRIBUTE_BYTES, CONTEXT_BYTES, EXTRA_BYTES, FINGERPRINT_CHARS, FINGERPRINT_PARTS, LEVEL_CHARS,
     PROPAGATION_BYTES, TAG_VALUE_CHARS, TRANSACTION_CHARS, USER_BYTES,
@@ -99,7 +99,8 @@ impl Field {
                 value.is_null() || value.as_object().is_some_and(|object| object.is_empty())
             }
             Self::Fingerprint => {
-                value.is_null() || value.elements().is_some_and(|mut parts| parts.next().is_none())
+                value.is_null()
+                    || value.elements().is_some_and(|mut parts| parts.all(Value::is_null))
             }
             _ => value.is_null(),
         }
@@ -129,6 +130,13 @@ impl Field {
             Self::Level => trim::string(value, LEVEL_CHARS).filter(is_whole),
             Self::Transaction => trim::string(value, TRANSACTION_CHARS),
             Self::Fingerprint => {
+                // What is undefined in JavaScript is `null` here, and no reason to lose the others.
+                let mut parts = value.elements().into_iter().flatten();
+                let without_null = parts
+                    .clone()
+                    .any(Value::is_null)
+                    .then(|| Json::array(parts.by_ref().filter(|part| !part.is_null())));
+                let value = without_null.as_ref().map_or(value, Json::as_value);
                 return trim::list(value, FINGERPRINT_PARTS, |part| match part.kind() {
                     JsonKind::String => trim::string(part, FINGERPRINT_CHARS),
                     JsonKind::Number | JsonKind::Bool => trim::value(part, FINGERPRINT_CHARS),
@@ -216,6 +224,8 @@ mod tests {
         ] {
             assert_eq!(fit(field, text), Err(Refusal::WrongKind), "{field:?} {text}");
         }
+        assert_eq!(fit(&Field::Fingerprint, r#"["a", 1]"#).as_deref(), Ok(r#"["a", 1]"#));
+        assert_eq!(fit(&Field::Fingerprint, r#"["a", null]"#).as_deref(), Ok(r#"["a"]"#));
         assert_eq!(fit(&Field::extra("a").unwrap(), "null").as_deref(), Ok("null"));
     }
 

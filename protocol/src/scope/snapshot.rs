@@ -20,7 +20,8 @@ use crate::limits::SCOPE_MESSAGE_BREADCRUMBS;
 /// scope that has changed (of its three: the global, the isolation and the current one), and says
 /// those of the others again. So what is missing was not taken back, and what is there again is the
 /// same: an attachment with the same [identity](Attachment::identity), or a breadcrumb of the former
-/// message with the same time and text.
+/// message with the same time and text. Of two things that happened alike within one millisecond only
+/// one is left by that; without it, a scope that the page never forgets would be told over and over.
 ///
 /// What a scope holds beside that (`eventProcessors`, `sdkProcessingMetadata`) means nothing outside
 /// of the page and is left out.
@@ -121,10 +122,15 @@ impl Snapshot {
     }
 
     fn read_section(&mut self, kind: Kind, section: Value<'_>) {
-        let Some(section) = section.as_object() else {
-            return self.refuse(kind.name(), section, Refusal::WrongKind);
+        let Some(object) = section.as_object() else {
+            let refusal = match section.kind() {
+                // It has more members than are looked into.
+                crate::json::Kind::Object => Refusal::TooManyKeys,
+                _ => Refusal::WrongKind,
+            };
+            return self.refuse(kind.name(), section, refusal);
         };
-        for member in section.members() {
+        for member in object.members() {
             self.set(kind, Some(member.raw_key()), member.value());
         }
     }

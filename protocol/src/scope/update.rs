@@ -25,7 +25,8 @@ pub enum ScopeUpdate {
         /// Its value, which fits.
         value: Trimmed,
         /// Since when, if it is not since the change arrives: where it comes late, as after a
-        /// failover or from a black box, it must not win over what was set later.
+        /// failover or from a black box, it does not win over what was set later. What is unset or
+        /// cleared is so from when the change arrives.
         at: Option<Timestamp>,
     },
     /// A field has none any more.

@@ -105,7 +105,7 @@ fn from_main() -> impl Strategy<Value = Frame> {
         }),
         id().prop_map(|id| Frame::Ack { id }),
         (id(), "\\PC{0,30}").prop_map(|(id, reason)| Frame::Declined { id, reason }),
-        (id(), any::<u64>()).prop_map(|(id, received)| Frame::StreamAck { id, received }),
+        (id(), 0..=STREAM_BYTES).prop_map(|(id, received)| Frame::StreamAck { id, received }),
     ]
 }
 

@@ -6,7 +6,7 @@ use guardhouse_protocol::http::{
     AFTER_HEADER, Answer, CHUNK_HEADER, CURSOR_HEADER, GOODBYE_PATH, HELLO_PATH, MESSAGE_ID_HEADER,
     RENDERER_ID_HEADER, SECRET_HEADER,
 };
-use guardhouse_protocol::limits::STREAM_WINDOW_BYTES;
+use guardhouse_protocol::limits::{MESSAGE_WINDOW, STREAM_WINDOW_BYTES, STREAMS};
 use guardhouse_protocol::{Channel, Namespace, UrlForm};
 
 use super::NOTICE;
@@ -19,6 +19,7 @@ pub(super) fn render() -> String {
     table(&mut out);
     answer(&mut out);
     over_budget(&mut out);
+    beginning_and_end(&mut out);
     protocol(&mut out);
     out.push_str("## Each channel\n");
     for row in &CONTRACT {
@@ -33,8 +34,8 @@ fn introduction(out: &mut String) {
         out,
         "A Guardhouse application is one main process and its renderers: pages in webviews, and \
          child processes written in Rust. Renderers report to Sentry through main. This page lists \
-         everything that they and main may say to each other. There is nothing else: what stands \
-         in no row here is refused. It is what main and renderers are bound to; which of them exist \
+         everything that they and main may say to each other. There is nothing else but [how a \
+         native renderer comes and goes](#beginning-and-end): what stands in no row here is refused. It is what main and renderers are bound to; which of them exist \
          already, the README says.",
     );
     paragraph(
@@ -93,8 +94,8 @@ fn answer(out: &mut String) {
     paragraph(out, "What it cannot do:");
     item(
         out,
-        "**Speak on other channels.** A key, URL or path that names no channel of this page is \
-         refused, as is a message of a renderer on a channel where main speaks.",
+        "**Speak on other channels.** A key, URL or path that this page does not name is refused, as \
+         is a message of a renderer on a channel where main speaks.",
     );
     item(
         out,
@@ -123,13 +124,18 @@ fn answer(out: &mut String) {
     );
     item(
         out,
-        "**Read what others reported.** Apart from what main pushes, all that it hears are the \
-         replies below, which speak of what it sent itself.",
+        "**Read what others reported.** Apart from what main pushes, all that it hears is whether it \
+         is welcome, and acknowledgements, refusals and the replies below, which speak of what it \
+         sent itself.",
     );
     item(
         out,
-        "**Fill main's memory.** Sizes are checked before memory is set aside; what is larger than \
-         a message is streamed to disk, with a bounded part of it under way.",
+        &format!(
+            "**Fill main's memory or the disk.** Sizes are checked before memory is set aside; what is \
+             larger than a message is streamed to disk, {STREAMS} streams at once, with a bounded part \
+             of each under way. All that waits on disk for Sentry has a bound that the application \
+             sets; beyond it the oldest makes room and is counted."
+        ),
     );
     item(
         out,
@@ -177,6 +183,7 @@ fn channel(out: &mut String, row: &Declaration) {
         ("Reply", row.reply.describe().to_owned()),
         ("What an acknowledgement or reply means", row.acknowledgement.describe().to_owned()),
         ("Largest message", size(row)),
+        ("Largest reply", bytes(row.reply.max_bytes() as u64)),
         (
             "Budget of a renderer",
             row.budget.map_or_else(|| "none, since main speaks".to_owned(), budget),
@@ -214,15 +221,32 @@ fn over_budget(out: &mut String) {
     paragraph(
         out,
         "The SDK in a page cannot be made to wait, on either way: it says what it says one-way, and \
-         forgets it. What goes beyond its budget is refused and counted. The budgets are far above \
-         what a page says that is not out of order: a burst of ten thousand messages is most of a \
-         second of all that a webview can send. The bridge's own methods, which answer, wait.",
+         forgets it. What goes beyond its budget is refused and counted, over the protocol with \
+         status 429. The budgets are far above what a page says that is not out of order: a burst of \
+         ten thousand messages is most of a second of all that a webview can send. The bridge's own \
+         methods, which answer, wait.",
     );
     paragraph(
         out,
         "Feedback is refused on every way, since somebody waits for what becomes of it and hears \
          so at once. Of heartbeats and starts only the last has an effect, which is what the others \
          would have had.",
+    );
+}
+
+/// What no channel carries.
+fn beginning_and_end(out: &mut String) {
+    out.push_str("## Beginning and end\n\n");
+    paragraph(
+        out,
+        "A page begins with its host, which knows it. A native renderer introduces itself with a \
+         hello: its namespace, the versions that it speaks, whether it is a renderer or a utility, \
+         its name, its process id, and the proof that main gave to whoever started it; and if it was \
+         there before, the id and secret of its former welcome. Main answers with a welcome, which \
+         has the version to speak in, an id and a secret of the renderer's own, or with a rejection \
+         and the reason: another namespace, a wrong proof, no common version, too many renderers, or \
+         no hello at all. On a socket main acknowledges each message, or declines it with a reason. \
+         A renderer that goes says goodbye; an end without it is a death, and counts as one.",
     );
 }
 
@@ -233,7 +257,8 @@ fn protocol(out: &mut String) {
         &format!(
             "On the custom scheme there are pages. The unmodified SDK in a page sends the header \
              `{RENDERER_ID_HEADER}` and none of the following; the host binds the id to a page as \
-             said above. On the loopback interface there are native renderers. Each posts the body \
+             said above. So a page has the seven channels of `@sentry/electron` on the protocol; the \
+             others it has on the classic way. On the loopback interface there are native renderers. Each posts the body \
              of a hello to `{HELLO_PATH}`, as it would be in a native frame, and is answered with \
              a welcome or a rejection; a connection's welcome serves for both ways. From then on \
              every request has these headers:"
@@ -251,7 +276,9 @@ fn protocol(out: &mut String) {
         out,
         &format!(
             "`{MESSAGE_ID_HEADER}: …`: the id of the message, in decimal, as it would be in a \
-             frame. What is sent again keeps its id, on whatever way, and is taken once."
+             frame: each higher than the one before. What is sent again keeps its id, on whatever \
+             way, and is taken once; main remembers that for the highest {MESSAGE_WINDOW} ids, so no \
+             renderer has more without an answer, and as long as it lives."
         ),
     );
     out.push('\n');
@@ -273,7 +300,8 @@ fn protocol(out: &mut String) {
              message id. The first has the opening for its body. The others have bytes, and \
              `{CHUNK_HEADER}: 262144`, the place of the first of them in the stream, or \
              `{CHUNK_HEADER}: 262144; last` if the stream ends with them. Each answer says how much \
-             is on disk. Opening a stream again asks from where to go on."
+             is on disk. Opening a stream again asks from where to go on. A stream that is declined \
+             is answered with 403, one more than {STREAMS} at once with 503."
         ),
     );
     let pushed: Vec<String> = CONTRACT
@@ -323,7 +351,8 @@ fn relays() -> Vec<String> {
 fn size(row: &Declaration) -> String {
     match row.direction {
         Direction::Stream => format!(
-            "{} a chunk, {} in all, {} under way",
+            "{} for the opening, {} a chunk, {} in all, {} under way",
+            bytes(row.max_opening_bytes() as u64),
             bytes(row.max_bytes as u64),
             bytes(row.max_total_bytes),
             bytes(STREAM_WINDOW_BYTES as u64)
