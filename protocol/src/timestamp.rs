@@ -33,10 +33,14 @@ impl Timestamp {
     /// The beginning of 1970.
     pub const EPOCH: Timestamp = Timestamp { seconds: 0, nanos: 0 };
 
-    /// So many whole seconds since 1970 and nanoseconds after them. More than a second's worth of
-    /// nanoseconds is cut to the last of the second.
+    /// So many whole seconds since 1970 and nanoseconds after them. What cannot be written down with
+    /// a year of four digits is the first or last second that can; more than a second's worth of
+    /// nanoseconds is the last of the second.
     pub fn from_unix(seconds: i64, nanos: u32) -> Self {
-        Self { seconds, nanos: nanos.min(999_999_999) }
+        Self {
+            seconds: seconds.clamp(WRITABLE.start, WRITABLE.end - 1),
+            nanos: nanos.min(999_999_999),
+        }
     }
 
     /// Seconds since 1970 with a fraction, to the nearest microsecond, which is what a double can say
@@ -279,6 +283,14 @@ mod tests {
         for text in ["null", "true", "[]", "1e400", "-1e300", "\"inf\"", "\"NaN\""] {
             let json = Json::parse(text.as_bytes()).unwrap();
             assert_eq!(Timestamp::from_json(json.as_value()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_time_that_can_be_made_can_be_written_and_read() {
+        for seconds in [i64::MIN, WRITABLE.start, -1, 0, WRITABLE.end - 1, i64::MAX] {
+            let time = Timestamp::from_unix(seconds, u32::MAX);
+            assert_eq!(Timestamp::parse_rfc3339(&format!("{time:#}")), Some(time));
         }
     }
 }

@@ -5,7 +5,7 @@
 //! gets a [`Verdict`].
 
 use super::{Envelope, Item, ItemType};
-use crate::json::{JsonError, Kind, Value};
+use crate::json::{JsonError, Kind, Value, text};
 
 /// What can be done with an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Whether it is.
+    /// Whether there is no concern.
     pub const fn is_sound(self) -> bool {
         matches!(self, Self::Sound)
     }
@@ -35,9 +35,10 @@ pub enum Concern {
     UnknownType,
     /// The payload holds a number that no double can.
     OverflowingNumber,
-    /// The payload should be a JSON object and is not.
+    /// The payload should be a JSON object and cannot be read as one.
     NotAnObject(JsonError),
-    /// The header says a field twice, or one that Sentry knows is of another kind.
+    /// The header says a field twice, or one that Sentry knows is of another kind, or something in it
+    /// cannot be decoded.
     Header,
     /// The payload is larger than Sentry takes.
     TooLarge {
@@ -70,6 +71,26 @@ struct Taken {
 
 fn assess(item: &Item, taken: &mut Taken) -> Verdict {
     let item_type = item.item_type();
+    let verdict = judge(item);
+    if matches!(verdict, Verdict::Unfit(_)) {
+        return verdict;
+    }
+    // What is no good takes nothing away from what is.
+    if item_type.creates_event() && std::mem::replace(&mut taken.event, true) {
+        return Verdict::Unfit(Concern::Duplicate);
+    }
+    if item.is_container() {
+        if taken.containers.contains(&item_type) {
+            return Verdict::Unfit(Concern::Duplicate);
+        }
+        taken.containers.push(item_type);
+    }
+    verdict
+}
+
+/// Judges an item by itself.
+fn judge(item: &Item) -> Verdict {
+    let item_type = item.item_type();
     if !has_sound_header(item) {
         return Verdict::Unfit(Concern::Header);
     }
@@ -79,9 +100,6 @@ fn assess(item: &Item, taken: &mut Taken) -> Verdict {
     }
     if item_type == ItemType::Other {
         return Verdict::Opaque(Concern::UnknownType);
-    }
-    if item_type.creates_event() && std::mem::replace(&mut taken.event, true) {
-        return Verdict::Unfit(Concern::Duplicate);
     }
     if !item_type.is_json() {
         return Verdict::Sound;
@@ -95,10 +113,6 @@ fn assess(item: &Item, taken: &mut Taken) -> Verdict {
         if found.is_none() || found != item.item_count() {
             return Verdict::Unfit(Concern::CountMismatch);
         }
-        if taken.containers.contains(&item_type) {
-            return Verdict::Unfit(Concern::Duplicate);
-        }
-        taken.containers.push(item_type);
     }
     if object.has_overflowing_number() {
         return Verdict::Opaque(Concern::OverflowingNumber);
@@ -109,13 +123,15 @@ fn assess(item: &Item, taken: &mut Taken) -> Verdict {
 /// Sentry reads these fields with their kinds, and refuses the envelope if they have another.
 fn has_sound_header(item: &Item) -> bool {
     let header = item.header();
-    let mut names: Vec<_> = header.members().map(|member| member.key()).collect();
+    let mut names: Vec<_> =
+        header.members().map(|member| text::canonical_body(member.raw_key())).collect();
     names.sort_unstable();
     let is_unique = names.windows(2).all(|pair| pair[0] != pair[1]);
     let is = |field: &str, is_right: fn(Value<'_>) -> bool| {
         header.get(field).is_none_or(|value| value.is_null() || is_right(value))
     };
     is_unique
+        && header.is_decodable()
         && ["filename", "attachment_type", "content_type", "platform"]
             .into_iter()
             .all(|field| is(field, |value| value.kind() == Kind::String))
@@ -168,6 +184,12 @@ mod tests {
         );
         let feedback = ("\"feedback\"", "{}");
         assert_eq!(verdicts(&[feedback, ("\"event\"", "{}")]), [Verdict::Sound, duplicate]);
+        // What is no good takes nothing away from what is.
+        let [Verdict::Unfit(Concern::NotAnObject(_)), Verdict::Sound] =
+            verdicts(&[("\"event\"", "nope"), ("\"event\"", "{}")])[..]
+        else {
+            panic!("the second event is the only one");
+        };
         // A native crash is an event with its dump.
         let dump = ("\"attachment\",\"attachment_type\":\"event.minidump\"", "MDMP");
         assert_eq!(verdicts(&[("\"event\"", "{}"), dump]), [Verdict::Sound; 2]);
@@ -189,6 +211,8 @@ mod tests {
             "\"log\",\"item_count\":-1",
             "\"log\",\"item_count\":4294967296",
             "\"x_new\",\"content_type\":[]",
+            "\"attachment\",\"filename\":\"\\ud83d\"",
+            "\"attachment\",\"x\":1e400",
         ] {
             assert_eq!(verdicts(&[(header, "{}")]), [Verdict::Unfit(Concern::Header)], "{header}");
         }

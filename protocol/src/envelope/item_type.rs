@@ -125,8 +125,8 @@ impl ItemType {
         }
     }
 
-    /// Whether Sentry makes an event of it, whatever it holds. [`Item::creates_event`](super::Item::creates_event) knows about
-    /// attachments as well.
+    /// Whether Sentry makes an event of it, whatever it holds.
+    /// [`Item::creates_event`](super::Item::creates_event) knows about attachments as well.
     pub const fn creates_event(self) -> bool {
         matches!(
             self,

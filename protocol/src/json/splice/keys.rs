@@ -1,8 +1,8 @@
 //! Finding members of large objects.
 //!
 //! Looking at one key after the other is fastest for what people send. A hostile page can send an
-//! object with very many members, and make every change to it slow: so after some lookups in a large
-//! object there is an index.
+//! object with very many members, and make each of many changes to it slow: so after some lookups in a
+//! large object there is an index. A member that was taken out stays in it; who looks has to check.
 
 use std::collections::HashMap;
 
@@ -27,7 +27,7 @@ impl Keys {
     pub(super) fn lookup(
         &mut self,
         object: &Object<'_>,
-        added: &[(Box<str>, Node<'_, '_>)],
+        added: &[(Box<str>, Option<Node<'_, '_>>)],
     ) -> Option<&HashMap<Box<str>, Place>> {
         if object.len() + added.len() <= SMALL {
             return None;
@@ -51,10 +51,5 @@ impl Keys {
         if let Some(index) = &mut self.index {
             index.insert(key.into(), place);
         }
-    }
-
-    /// Members are no longer where they were.
-    pub(super) fn forget(&mut self) {
-        self.index = None;
     }
 }

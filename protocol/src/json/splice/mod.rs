@@ -7,10 +7,10 @@ mod tests;
 mod write;
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{Fragment, Json, Object, Value, text};
-use crate::limits::JSON_DEPTH;
+use crate::limits::{JSON_DEPTH, JSON_MEMBERS};
 
 pub use error::SpliceError;
 use keys::Keys;
@@ -20,8 +20,9 @@ use keys::Keys;
 /// A path is a list of keys: `&["release"]` is a member of the object itself,
 /// `&["tags", "event.process"]` one of the object that is its member `tags`. Changes take effect one
 /// after the other, as if the text were written and read again in between; so a change can name what
-/// a former one has put there. (Only the white space around members that come and go may differ.) A
-/// change that cannot be made changes nothing, and others can still be.
+/// a former one has put there. (Only the white space around members that come and go may differ, and
+/// other changes do not see what [`replace`](Self::replace) does.) A change that cannot be made
+/// changes nothing, and others can still be.
 ///
 /// What no change names is written as it was read, white space and number formats included. New
 /// members come behind the last one. Where a key stands twice, the last one is read and replaced;
@@ -47,13 +48,14 @@ use keys::Keys;
 #[derive(Clone, Debug)]
 pub struct Splice<'t, 'v> {
     object: Object<'t>,
-    /// Changes to members of the object, by their index and in its order.
-    changes: Vec<(usize, Change<'t, 'v>)>,
-    /// Members behind those of the object, with the canonical bodies of their keys.
-    added: Vec<(Box<str>, Node<'t, 'v>)>,
+    /// Changes to members of the object, by their index.
+    changes: BTreeMap<usize, Change<'t, 'v>>,
+    /// Members behind those of the object, with the canonical bodies of their keys, and nothing where
+    /// one was taken out again.
+    added: Vec<(Box<str>, Option<Node<'t, 'v>>)>,
     keys: Keys,
-    /// Where in the text which values are replaced, in its order.
-    replaced: Vec<Replacement<'v>>,
+    /// Which values are replaced, by where they begin in the text.
+    replaced: BTreeMap<usize, Replacement<'v>>,
 }
 
 #[derive(Clone, Debug)]
@@ -72,7 +74,6 @@ enum Node<'t, 'v> {
 
 #[derive(Clone, Debug)]
 struct Replacement<'v> {
-    start: usize,
     end: usize,
     with: Fragment<'v>,
 }
@@ -106,10 +107,10 @@ impl<'t, 'v> Splice<'t, 'v> {
     pub fn new(object: Object<'t>) -> Self {
         Self {
             object,
-            changes: Vec::new(),
+            changes: BTreeMap::new(),
             added: Vec::new(),
             keys: Keys::default(),
-            replaced: Vec::new(),
+            replaced: BTreeMap::new(),
         }
     }
 
@@ -120,7 +121,14 @@ impl<'t, 'v> Splice<'t, 'v> {
 
     /// Whether any change was made.
     pub fn is_changed(&self) -> bool {
-        !self.changes.is_empty() || !self.added.is_empty() || !self.replaced.is_empty()
+        let is_change = |change: &Change<'_, '_>| match change {
+            // It may only have been looked into.
+            Change::Put(Node::Object(splice)) => splice.is_changed(),
+            Change::Put(Node::Value(_)) | Change::Remove => true,
+        };
+        !self.replaced.is_empty()
+            || self.added.iter().any(|(_, node)| node.is_some())
+            || self.changes.values().any(is_change)
     }
 
     /// Puts `value` at the path, in place of what is there, and makes the objects on the way that
@@ -155,9 +163,9 @@ impl<'t, 'v> Splice<'t, 'v> {
         self.act(path, 0, Action::Remove)
     }
 
-    /// Merges the members of `other` into the object at the path, which is made if it is missing or
-    /// `null`. An empty path is the object itself. `null` counts as missing where
-    /// [`Precedence::Present`] asks.
+    /// Merges the members of `other`, if it has any, into the object at the path, which is made if it
+    /// is missing or `null`. An empty path is the object itself. `null` counts as missing where
+    /// [`Precedence::Present`] asks. Members that are objects on both sides are not merged themselves.
     pub fn merge(
         &mut self,
         path: &[&str],
@@ -173,9 +181,9 @@ impl<'t, 'v> Splice<'t, 'v> {
         self.act(path, 0, Action::Merge(other, precedence)).map(drop)
     }
 
-    /// Replaces a value that was read from the text itself, wherever it stands: what a path cannot
-    /// lead to, such as a member of an object in an array. If another change takes away or takes
-    /// apart what the value stands in, that change wins.
+    /// Replaces a value that was reached from the object that is changed, wherever it stands: what a
+    /// path cannot lead to, such as a member of an object in an array. If another change takes away
+    /// or takes apart what the value stands in, before or after, that change wins.
     ///
     /// ```
     /// use guardhouse_protocol::json::{Object, Splice};
@@ -196,17 +204,16 @@ impl<'t, 'v> Splice<'t, 'v> {
         with: impl Into<Fragment<'v>>,
     ) -> Result<(), SpliceError> {
         let (start, end) = self.place_of(value.text()).ok_or_else(SpliceError::foreign)?;
+        if value.text().len() == self.object.as_value().text().len() {
+            return Err(SpliceError::empty_path());
+        }
         let with = with.into();
         // How deep the value stands is not known, but the text is no deeper than this around it.
-        if self.object.depth() - value.depth().min(self.object.depth()) + with.depth() > JSON_DEPTH
-        {
+        let around = self.object.depth().saturating_sub(value.depth());
+        if around + with.depth() > JSON_DEPTH {
             return Err(SpliceError::too_deep(&[]));
         }
-        let replacement = Replacement { start, end, with };
-        match self.replaced.binary_search_by_key(&start, |replaced| replaced.start) {
-            Ok(found) => self.replaced[found] = replacement,
-            Err(free) => self.replaced.insert(free, replacement),
-        }
+        self.replaced.insert(start, Replacement { end, with });
         Ok(())
     }
 
@@ -216,14 +223,15 @@ impl<'t, 'v> Splice<'t, 'v> {
         let keys: Vec<_> =
             self.object.members().map(|member| text::canonical_body(member.raw_key())).collect();
         let mut seen = HashSet::new();
-        let former: Vec<usize> =
-            (0..keys.len()).rev().filter(|&index| !seen.insert(&*keys[index])).collect();
-        for index in former {
-            self.change(index, Change::Remove);
+        for index in (0..keys.len()).rev() {
+            if !seen.insert(&*keys[index]) {
+                self.changes.insert(index, Change::Remove);
+            }
         }
     }
 
-    /// The value at a path as the changes so far leave it, but for [replaced](Self::replace) values.
+    /// The value at a path as the changes so far leave it, but for [replaced](Self::replace) values;
+    /// with an empty path, what [`finish`](Self::finish) writes.
     pub fn get(&self, path: &[&str]) -> Option<Cow<'_, str>> {
         let Some((key, rest)) = path.split_first() else {
             return Some(Cow::Owned(self.finish()));
@@ -256,13 +264,14 @@ impl<'t, 'v> Splice<'t, 'v> {
             _ => from + 1 == path.len(),
         };
         if ends_here {
-            return Ok(self.act_here(path, action));
+            return self.act_here(path, action);
         }
         let key = text::body_of(path[from]);
         let Some(place) = self.find(&key).filter(|place| !self.is_null(*place)) else {
             if let Action::Remove = action {
                 return Ok(false);
             }
+            self.check_room(&path[..=from], 1)?;
             let mut child = Splice::new(Object::EMPTY);
             let done = child.act(path, from + 1, action)?;
             self.put(key, Node::Object(Box::new(child)));
@@ -283,86 +292,99 @@ impl<'t, 'v> Splice<'t, 'v> {
             }
             return Ok(done);
         }
-        let Place::Original(index) = place else {
-            return Err(not_an_object());
-        };
-        let mut child =
-            Splice::new(self.object.value(index).as_object().ok_or_else(not_an_object)?);
-        let done = child.act(path, from + 1, action)?;
-        if child.is_changed() {
-            self.change(index, Change::Put(Node::Object(Box::new(child))));
+        let Place::Original(index) = place else { return Err(not_an_object()) };
+        // It stays open, whether it is changed or not: the next change may go through it too.
+        let child = Splice::new(self.object.value(index).as_object().ok_or_else(not_an_object)?);
+        self.changes.insert(index, Change::Put(Node::Object(Box::new(child))));
+        match self.node_mut(place) {
+            Some(Node::Object(child)) => child.act(path, from + 1, action),
+            _ => Err(not_an_object()),
         }
-        Ok(done)
     }
 
     /// The last key of the path, or for a merge the object itself.
-    fn act_here(&mut self, path: &[&str], action: Action<'_, 'v>) -> bool {
-        let key = || path.last().map_or(Cow::Borrowed(""), |key| text::body_of(key));
+    fn act_here(&mut self, path: &[&str], action: Action<'_, 'v>) -> Result<bool, SpliceError> {
+        let key = path.last().map_or(Cow::Borrowed(""), |key| text::body_of(key));
         match action {
             Action::Set(value) => {
-                self.put(key(), Node::Value(value));
-                true
+                let is_new = self.find(&key).is_none();
+                self.check_room(path, usize::from(is_new))?;
+                self.put(key, Node::Value(value));
+                Ok(true)
             }
             Action::Insert(value) => {
-                let is_free = self.is_free(&key());
+                let place = self.find(&key);
+                let is_free = place.is_none_or(|place| self.is_null(place));
                 if is_free {
-                    self.put(key(), Node::Value(value));
+                    self.check_room(path, usize::from(place.is_none()))?;
+                    self.put(key, Node::Value(value));
                 }
-                is_free
+                Ok(is_free)
             }
-            Action::Remove => self.take_out(&key()),
+            Action::Remove => Ok(self.take_out(&key)),
             Action::Merge(other, precedence) => {
                 // Asked before anything is put there: where `other` has a key twice, its last one
                 // counts.
+                let mut more = 0;
                 let may_put: Vec<bool> = other
                     .members()
-                    .map(|member| match precedence {
-                        Precedence::Incoming => true,
-                        Precedence::Present => {
-                            self.is_free(&text::canonical_body(member.raw_key()))
-                        }
+                    .map(|member| {
+                        let place = self.find(&text::canonical_body(member.raw_key()));
+                        more += usize::from(place.is_none());
+                        precedence == Precedence::Incoming
+                            || place.is_none_or(|place| self.is_null(place))
                     })
                     .collect();
+                self.check_room(path, more)?;
                 for (member, _) in other.members().zip(may_put).filter(|(_, may_put)| *may_put) {
                     let key = text::canonical_body(member.raw_key());
                     self.put(key, Node::Value(member.value().into()));
                 }
-                true
+                Ok(true)
             }
         }
     }
 
+    /// Refuses more members than can be read again.
+    fn check_room(&self, path: &[&str], more: usize) -> Result<(), SpliceError> {
+        if self.object.len() + self.added.len() + more <= JSON_MEMBERS {
+            return Ok(());
+        }
+        let is_removed = |change: &&Change<'_, '_>| matches!(change, Change::Remove);
+        let removed = self.changes.values().filter(is_removed).count();
+        let added = self.added.iter().filter(|(_, node)| node.is_some()).count();
+        if self.object.len() - removed + added + more <= JSON_MEMBERS {
+            return Ok(());
+        }
+        Err(SpliceError::too_many_members(path))
+    }
+
     fn put(&mut self, key: Cow<'_, str>, node: Node<'t, 'v>) {
         match self.find(&key) {
-            Some(Place::Original(index)) => self.change(index, Change::Put(node)),
-            Some(Place::Added(index)) => self.added[index].1 = node,
+            Some(Place::Original(index)) => {
+                self.changes.insert(index, Change::Put(node));
+            }
+            Some(Place::Added(index)) => self.added[index].1 = Some(node),
             None => {
                 let key = Box::from(key);
                 self.keys.add(&key, Place::Added(self.added.len()));
-                self.added.push((key, node));
+                self.added.push((key, Some(node)));
             }
         }
     }
 
     fn take_out(&mut self, key: &str) -> bool {
-        let before = self.added.len();
-        self.added.retain(|(added, _)| **added != *key);
-        let mut found = self.added.len() < before;
-        if found {
-            self.keys.forget();
+        match self.find(key) {
+            None => return false,
+            Some(Place::Added(index)) => self.added[index].1 = None,
+            Some(Place::Original(_)) => {}
         }
         for index in 0..self.object.len() {
-            if self.object.is_key(index, key) && !self.is_removed(index) {
-                self.change(index, Change::Remove);
-                found = true;
+            if self.object.is_key(index, key) {
+                self.changes.insert(index, Change::Remove);
             }
         }
-        found
-    }
-
-    /// Whether nothing but perhaps `null` is at `key`.
-    fn is_free(&mut self, key: &str) -> bool {
-        self.find(key).is_none_or(|place| self.is_null(place))
+        true
     }
 
     fn is_null(&self, place: Place) -> bool {
@@ -380,7 +402,9 @@ impl<'t, 'v> Splice<'t, 'v> {
 
     /// The same, one member after the other.
     fn look_for(&self, key: &str) -> Option<Place> {
-        if let Some(index) = self.added.iter().position(|(added, _)| **added == *key) {
+        let is_here =
+            |(added, node): &(Box<str>, Option<Node<'_, '_>>)| **added == *key && node.is_some();
+        if let Some(index) = self.added.iter().position(is_here) {
             return Some(Place::Added(index));
         }
         self.object.find(key).map(Place::Original).filter(|place| self.is_left(*place))
@@ -388,11 +412,14 @@ impl<'t, 'v> Splice<'t, 'v> {
 
     /// Whether it was not removed. If the last of several is gone, so are all.
     fn is_left(&self, place: Place) -> bool {
-        !matches!(place, Place::Original(index) if self.is_removed(index))
+        match place {
+            Place::Original(index) => !self.is_removed(index),
+            Place::Added(index) => self.added[index].1.is_some(),
+        }
     }
 
     fn is_removed(&self, index: usize) -> bool {
-        self.position(index).is_ok_and(|found| matches!(self.changes[found].1, Change::Remove))
+        matches!(self.changes.get(&index), Some(Change::Remove))
     }
 
     /// What is at the place, unless it is an object with changes inside of it.
@@ -407,8 +434,8 @@ impl<'t, 'v> Splice<'t, 'v> {
     /// What a change has put at the place.
     fn node(&self, place: Place) -> Option<&Node<'t, 'v>> {
         match place {
-            Place::Added(index) => Some(&self.added[index].1),
-            Place::Original(index) => match &self.changes[self.position(index).ok()?].1 {
+            Place::Added(index) => self.added[index].1.as_ref(),
+            Place::Original(index) => match self.changes.get(&index)? {
                 Change::Put(node) => Some(node),
                 Change::Remove => None,
             },
@@ -417,27 +444,12 @@ impl<'t, 'v> Splice<'t, 'v> {
 
     fn node_mut(&mut self, place: Place) -> Option<&mut Node<'t, 'v>> {
         match place {
-            Place::Added(index) => Some(&mut self.added[index].1),
-            Place::Original(index) => {
-                let found = self.position(index).ok()?;
-                match &mut self.changes[found].1 {
-                    Change::Put(node) => Some(node),
-                    Change::Remove => None,
-                }
-            }
+            Place::Added(index) => self.added[index].1.as_mut(),
+            Place::Original(index) => match self.changes.get_mut(&index)? {
+                Change::Put(node) => Some(node),
+                Change::Remove => None,
+            },
         }
-    }
-
-    fn change(&mut self, index: usize, change: Change<'t, 'v>) {
-        match self.position(index) {
-            Ok(found) => self.changes[found].1 = change,
-            Err(free) => self.changes.insert(free, (index, change)),
-        }
-    }
-
-    /// Where in `changes` the change of a member is, or would be.
-    fn position(&self, index: usize) -> Result<usize, usize> {
-        self.changes.binary_search_by_key(&index, |(index, _)| *index)
     }
 
     /// Where in the text a part of it is.

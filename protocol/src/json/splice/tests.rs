@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::json::Json;
+use crate::limits::JSON_MEMBERS;
 
 fn splice<'v>(text: &str) -> Splice<'_, 'v> {
     Splice::new(Object::parse(text.as_bytes()).unwrap())
@@ -153,7 +154,9 @@ fn what_is_no_object_is_left_alone_and_named() {
             assert!(error.is_not_an_object());
             assert_eq!(
                 error.to_string(),
-                format!("cannot change what is inside `{named}`: it is not an object")
+                format!(
+                    "cannot change what is inside `{named}`: it is not an object, or too large"
+                )
             );
         }
     }
@@ -229,6 +232,13 @@ fn members_of_large_objects_are_found_like_those_of_small_ones() {
     let mut s = splice(&text);
     for n in 0..200 {
         let (key, new) = (format!("k{n}"), format!("new{n}"));
+        if n == 100 {
+            // By now there is an index, which has to follow.
+            s.set(&["late"], 1_u64).unwrap();
+            assert!(!s.insert(&["late"], 2_u64).unwrap());
+            assert!(s.remove(&["late"]).unwrap() && !s.remove(&["late"]).unwrap());
+            s.set(&["late"], 3_u64).unwrap();
+        }
         match n % 4 {
             0 => s.set(&[&key], n).unwrap(),
             1 => assert!(s.remove(&[&key]).unwrap()),
@@ -241,7 +251,11 @@ fn members_of_large_objects_are_found_like_those_of_small_ones() {
     s.set(&["new7"], "again").unwrap();
     let text = s.finish();
     let object = Object::parse(text.as_bytes()).unwrap();
+    let keys: std::collections::HashSet<_> = object.members().map(|member| member.key()).collect();
+    // But for the two keys that stood twice before, and still do.
+    assert_eq!(object.len(), keys.len() + 2);
     for (key, value) in [
+        ("late", Some("3")),
         ("k0", Some("0")),
         ("k1", Some("\"back\"")),
         ("k2", Some("2")),
@@ -264,4 +278,62 @@ fn room_is_made_for_the_result_and_not_for_every_level_of_it() {
     let path: Vec<_> = vec!["a"; 100].into_iter().chain(["new"]).collect();
     s.set(&path, 1_u64).unwrap();
     assert!(s.finish().capacity() < 2 * text.len());
+}
+
+#[test]
+fn a_replacement_is_lost_only_to_what_takes_it_apart() {
+    let text = r#"{"b":{"f":"1","g":"2"},"c":"3"}"#;
+    let object = Object::parse(text.as_bytes()).unwrap();
+    let mut s = Splice::new(object.clone());
+    s.replace(object.get("b").unwrap(), "whole").unwrap();
+    s.replace(object.get("c").unwrap(), "first").unwrap();
+    s.replace(object.get("c").unwrap(), "second").unwrap();
+    assert_eq!(s.finish(), r#"{"b":"whole","c":"second"}"#);
+    s.set(&["b", "x"], 1_u64).unwrap();
+    s.replace(object.at(&["b", "f"]).unwrap(), "new").unwrap();
+    assert_eq!(s.finish(), r#"{"b":{"f":"new","g":"2","x":1},"c":"second"}"#);
+    // The object itself is not replaced by a part of itself.
+    assert!(s.replace(object.as_value(), "x").is_err());
+}
+
+#[test]
+fn no_merge_and_no_replacement_makes_the_result_too_deep_to_be_read() {
+    let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+    for (depth, fits) in [(JSON_DEPTH - 2, true), (JSON_DEPTH - 1, false)] {
+        let other = format!("{{\"x\":{}}}", nested(depth));
+        let other = Object::parse(other.as_bytes()).unwrap();
+        let mut s = splice("{}");
+        assert_eq!(s.merge(&["a"], &other, Precedence::Incoming).is_ok(), fits, "{depth}");
+        Object::parse(s.finish().as_bytes()).unwrap();
+
+        let value = Json::parse(nested(depth).as_bytes()).unwrap();
+        let object = Object::parse(br#"{"a":[1]}"#).unwrap();
+        let mut s = Splice::new(object.clone());
+        let one = object.get("a").unwrap().elements().unwrap().next().unwrap();
+        assert_eq!(s.replace(one, &value).is_ok(), fits, "{depth}");
+        Object::parse(s.finish().as_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn no_change_makes_more_members_than_can_be_read() {
+    let full = format!("{{{}}}", vec!["\"\":0"; JSON_MEMBERS].join(","));
+    let text = format!("{{\"n\":{full}}}");
+    let more = Object::parse(br#"{"":1,"x":2}"#).unwrap();
+    let mut s = splice(&full);
+    assert!(s.set(&["x"], 1_u64).is_err());
+    assert!(s.set(&["x", "y"], 1_u64).is_err());
+    assert!(s.insert(&["x"], 1_u64).is_err());
+    assert!(s.merge(&[], &more, Precedence::Incoming).is_err());
+    assert!(!s.is_changed());
+    s.set(&[""], 1_u64).unwrap();
+    Object::parse(s.finish().as_bytes()).unwrap();
+    s.drop_duplicates();
+    s.set(&["x"], 1_u64).unwrap();
+    assert_eq!(s.finish(), r#"{"":1,"x":1}"#);
+
+    let mut nested = splice(&text);
+    let error = nested.set(&["n", "x"], 1_u64).unwrap_err();
+    assert!(error.to_string().contains("`n / x`"), "{error}");
+    Object::parse(nested.finish().as_bytes()).unwrap();
 }

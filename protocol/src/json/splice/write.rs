@@ -1,5 +1,7 @@
 //! Writing the text with the changes made to it.
 
+use std::collections::BTreeMap;
+
 use super::{Change, Node, Replacement, Splice};
 use crate::json::scan::skip_space;
 
@@ -19,7 +21,7 @@ impl<'t, 'v> Splice<'t, 'v> {
 
         // The original goes out in runs, cut only where a change is.
         let mut written = 0;
-        for (index, change) in self.changes.iter().take_while(|(index, _)| *index < kept) {
+        for (index, change) in self.changes.range(..kept) {
             let span = spans[*index];
             match change {
                 Change::Put(node) => {
@@ -40,7 +42,8 @@ impl<'t, 'v> Splice<'t, 'v> {
             None => skip_space(text.as_bytes(), 0) + 1,
         };
         runs.write(&text[written..end_of_kept], out);
-        for (index, (key, node)) in self.added.iter().enumerate() {
+        let added = self.added.iter().filter_map(|(key, node)| Some((key, node.as_ref()?)));
+        for (index, (key, node)) in added.enumerate() {
             out.push_str(if kept + index > 0 { ",\"" } else { "\"" });
             out.push_str(key);
             out.push_str("\":");
@@ -66,8 +69,11 @@ impl<'t, 'v> Splice<'t, 'v> {
             }
             Change::Remove => 0,
         });
-        let added = self.added.iter().map(|(key, node)| key.len() + node.size_hint() + 4);
-        let replaced = self.replaced.iter().map(|replaced| replaced.with.text().len());
+        let added = self
+            .added
+            .iter()
+            .filter_map(|(key, node)| Some(key.len() + node.as_ref()?.size_hint() + 4));
+        let replaced = self.replaced.values().map(|replaced| replaced.with.text().len());
         let more = changed.chain(added).chain(replaced).sum::<usize>();
         self.object.text().len() + more
     }
@@ -92,20 +98,24 @@ impl<'v> Node<'_, 'v> {
 /// The text as a whole, of which runs are written, and the values in it that are replaced.
 struct Runs<'r, 'v> {
     text: &'r str,
-    replaced: &'r [Replacement<'v>],
+    replaced: &'r BTreeMap<usize, Replacement<'v>>,
 }
 
 impl Runs<'_, '_> {
     /// Writes a run with the replacements in it.
     fn write(&self, run: &str, out: &mut String) {
+        // What was put in is no part of the text, and has no place in it.
         let start = (run.as_ptr() as usize).wrapping_sub(self.text.as_ptr() as usize);
-        let end = start.wrapping_add(run.len());
-        let first = self.replaced.partition_point(|replaced| replaced.start < start);
+        let end = start.saturating_add(run.len());
+        if self.replaced.is_empty() || end > self.text.len() {
+            return out.push_str(run);
+        }
         let mut written = start;
-        for replaced in self.replaced[first..].iter().take_while(|replaced| replaced.end <= end) {
-            // What stands in a value that is replaced itself is gone.
-            if replaced.start >= written {
-                out.push_str(&run[written - start..replaced.start - start]);
+        for (&begin, replaced) in self.replaced.range(start..end) {
+            // What stands in a value that is replaced itself is gone; and a value that reaches beyond
+            // the run has been taken apart by another change.
+            if begin >= written && replaced.end <= end {
+                out.push_str(&run[written - start..begin - start]);
                 out.push_str(replaced.with.text());
                 written = replaced.end;
             }
