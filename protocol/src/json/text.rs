@@ -58,6 +58,11 @@ pub(crate) fn is_same(raw: &str, canonical_body: &str) -> bool {
     if raw.len() < canonical_body.len() || raw == canonical_body {
         return raw == canonical_body;
     }
+    // Most keys differ in their first character.
+    let first = raw.as_bytes().first();
+    if first != Some(&b'\\') && first != canonical_body.as_bytes().first() {
+        return false;
+    }
     let mut rest = canonical_body;
     for piece in pieces(raw) {
         let stripped = match piece {

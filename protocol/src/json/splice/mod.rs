@@ -307,9 +307,9 @@ impl<'t, 'v> Splice<'t, 'v> {
         let key = path.last().map_or(Cow::Borrowed(""), |key| text::body_of(key));
         match action {
             Action::Set(value) => {
-                let is_new = self.find(&key).is_none();
-                self.check_room(path, usize::from(is_new))?;
-                self.put(key, Node::Value(value));
+                let place = self.find(&key);
+                self.check_room(path, usize::from(place.is_none()))?;
+                self.put_at(place, key, Node::Value(value));
                 Ok(true)
             }
             Action::Insert(value) => {
@@ -317,7 +317,7 @@ impl<'t, 'v> Splice<'t, 'v> {
                 let is_free = place.is_none_or(|place| self.is_null(place));
                 if is_free {
                     self.check_room(path, usize::from(place.is_none()))?;
-                    self.put(key, Node::Value(value));
+                    self.put_at(place, key, Node::Value(value));
                 }
                 Ok(is_free)
             }
@@ -360,7 +360,13 @@ impl<'t, 'v> Splice<'t, 'v> {
     }
 
     fn put(&mut self, key: Cow<'_, str>, node: Node<'t, 'v>) {
-        match self.find(&key) {
+        let place = self.find(&key);
+        self.put_at(place, key, node);
+    }
+
+    /// The same, where it has been found out already whether and where the key is.
+    fn put_at(&mut self, place: Option<Place>, key: Cow<'_, str>, node: Node<'t, 'v>) {
+        match place {
             Some(Place::Original(index)) => {
                 self.changes.insert(index, Change::Put(node));
             }
