@@ -23,66 +23,53 @@ pub const RENDERER_ID_GLOBAL: &str = "__SENTRY_RENDERER_ID__";
 /// The global by which a page's SDK notices that it runs already.
 pub const INIT_GUARD_GLOBAL: &str = "__SENTRY__RENDERER_INIT__";
 
-/// A channel of the contract: one kind of message between a renderer and main.
-///
-/// ```
-/// use guardhouse_protocol::{Channel, Namespace, UrlForm};
-///
-/// let namespace = Namespace::default();
-/// assert_eq!(Channel::StructuredLog.key(&namespace), "sentry-ipc.structured-log");
-/// assert_eq!(
-///     Channel::Scope.url(&namespace, UrlForm::Scheme),
-///     "sentry-ipc://scope/sentry_key"
-/// );
-/// assert_eq!(
-///     Channel::from_url(&namespace, "http://sentry-ipc.scope/sentry_key"),
-///     Ok(Channel::Scope)
-/// );
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-#[repr(u8)]
-pub enum Channel {
-    /// A renderer's SDK has started.
-    Start = 1,
-    /// The scope of a renderer has changed.
-    Scope = 2,
-    /// An envelope for Sentry.
-    Envelope = 3,
-    /// User feedback, whose sender wants to know what became of it.
-    Feedback = 4,
-    /// Heartbeat of a renderer's main thread, and whether its page is visible.
-    Status = 5,
-    /// One structured log.
-    StructuredLog = 6,
-    /// One metric.
-    Metric = 7,
-    /// A question: is all that I have sent durable?
-    Flush = 8,
-    /// A stream of bytes that is too large for a message.
-    Attachment = 9,
-    /// Main tells renderers how to behave.
-    Config = 10,
-    /// Main tells a renderer which trace to continue.
-    Trace = 11,
+listed! {
+    /// A channel of the contract: one kind of message between a renderer and main.
+    ///
+    /// ```
+    /// use guardhouse_protocol::{Channel, Namespace, UrlForm};
+    ///
+    /// let namespace = Namespace::default();
+    /// assert_eq!(Channel::StructuredLog.key(&namespace), "sentry-ipc.structured-log");
+    /// assert_eq!(
+    ///     Channel::Scope.url(&namespace, UrlForm::Scheme),
+    ///     "sentry-ipc://scope/sentry_key"
+    /// );
+    /// assert_eq!(
+    ///     Channel::from_url(&namespace, "http://sentry-ipc.scope/sentry_key"),
+    ///     Ok(Channel::Scope)
+    /// );
+    /// ```
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    #[non_exhaustive]
+    #[repr(u8)]
+    pub enum Channel {
+        /// A renderer's SDK has started.
+        Start = 1,
+        /// The scope of a renderer has changed.
+        Scope = 2,
+        /// An envelope for Sentry.
+        Envelope = 3,
+        /// User feedback, whose sender wants to know what became of it.
+        Feedback = 4,
+        /// Heartbeat of a renderer's main thread, and whether its page is visible.
+        Status = 5,
+        /// One structured log.
+        StructuredLog = 6,
+        /// One metric.
+        Metric = 7,
+        /// A question: is all that I have sent durable?
+        Flush = 8,
+        /// A stream of bytes that is too large for a message.
+        Attachment = 9,
+        /// Main tells renderers how to behave.
+        Config = 10,
+        /// Main tells a renderer which trace to continue.
+        Trace = 11,
+    }
 }
 
 impl Channel {
-    /// All channels, in the order of the contract.
-    pub const ALL: [Channel; 11] = [
-        Self::Start,
-        Self::Scope,
-        Self::Envelope,
-        Self::Feedback,
-        Self::Status,
-        Self::StructuredLog,
-        Self::Metric,
-        Self::Flush,
-        Self::Attachment,
-        Self::Config,
-        Self::Trace,
-    ];
-
     /// The channel's row in the contract.
     pub const fn declaration(self) -> &'static Declaration {
         &CONTRACT[self as usize - 1]

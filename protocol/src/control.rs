@@ -33,28 +33,26 @@ pub struct Config {
     pub log_level: Option<LogLevel>,
 }
 
-/// How severe a log is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// Every step.
-    Trace,
-    /// What a developer wants to know.
-    Debug,
-    /// What happens.
-    Info,
-    /// What should not happen.
-    Warn,
-    /// What went wrong.
-    Error,
-    /// What ended the program.
-    Fatal,
+listed! {
+    /// How severe a log is.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum LogLevel {
+        /// Every step.
+        Trace,
+        /// What a developer wants to know.
+        Debug,
+        /// What happens.
+        Info,
+        /// What should not happen.
+        Warn,
+        /// What went wrong.
+        Error,
+        /// What ended the program.
+        Fatal,
+    }
 }
 
 impl LogLevel {
-    /// All of them, from the least severe.
-    pub const ALL: [LogLevel; 6] =
-        [Self::Trace, Self::Debug, Self::Info, Self::Warn, Self::Error, Self::Fatal];
-
     /// The name, as logs say it.
     pub const fn name(self) -> &'static str {
         match self {

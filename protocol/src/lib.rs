@@ -19,6 +19,9 @@
 
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod listed;
+
 pub mod channel;
 pub mod contract;
 mod control;

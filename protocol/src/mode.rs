@@ -3,35 +3,34 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The ways by which a renderer may report, as `ipc_mode` in the options of main.
-///
-/// The numbers are those of `@sentry/electron`. With [`Both`](IpcMode::Both) a renderer takes the
-/// classic way if it finds it, else the protocol.
-///
-/// ```
-/// use guardhouse_protocol::IpcMode;
-///
-/// assert_eq!(IpcMode::default(), IpcMode::Both);
-/// assert_eq!(IpcMode::try_from(2), Ok(IpcMode::Protocol));
-/// assert_eq!("classic".parse(), Ok(IpcMode::Classic));
-/// assert!(!IpcMode::Protocol.has_classic());
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum IpcMode {
-    /// The webview library's own message channel, or a local socket between native processes.
-    Classic = 1,
-    /// A custom URL scheme in webviews, or HTTP on the loopback interface between native processes.
-    Protocol = 2,
-    /// Both of them.
-    #[default]
-    Both = 3,
+listed! {
+    /// The ways by which a renderer may report, as `ipc_mode` in the options of main.
+    ///
+    /// The numbers are those of `@sentry/electron`. With [`Both`](IpcMode::Both) a renderer takes the
+    /// classic way if it finds it, else the protocol.
+    ///
+    /// ```
+    /// use guardhouse_protocol::IpcMode;
+    ///
+    /// assert_eq!(IpcMode::default(), IpcMode::Both);
+    /// assert_eq!(IpcMode::try_from(2), Ok(IpcMode::Protocol));
+    /// assert_eq!("classic".parse(), Ok(IpcMode::Classic));
+    /// assert!(!IpcMode::Protocol.has_classic());
+    /// ```
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+    #[repr(u8)]
+    pub enum IpcMode {
+        /// The webview library's own message channel, or a local socket between native processes.
+        Classic = 1,
+        /// A custom URL scheme in webviews, or HTTP on the loopback interface between native processes.
+        Protocol = 2,
+        /// Both of them.
+        #[default]
+        Both = 3,
+    }
 }
 
 impl IpcMode {
-    /// All modes, in the order of their numbers.
-    pub const ALL: [IpcMode; 3] = [Self::Classic, Self::Protocol, Self::Both];
-
     /// Whether main listens on the classic way.
     pub const fn has_classic(self) -> bool {
         matches!(self, Self::Classic | Self::Both)

@@ -22,54 +22,40 @@ pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"GUARDIPC");
 /// of one consists of.
 pub(super) const OFFSET_BYTES: usize = 8;
 
-/// What a frame is, as its head says. The number of each is its byte on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-#[repr(u8)]
-pub enum Kind {
-    /// A renderer introduces itself.
-    Hello = 1,
-    /// Main takes it in.
-    Welcome = 2,
-    /// Main does not.
-    Refused = 3,
-    /// The sender leaves in good order.
-    Goodbye = 4,
-    /// A message of a channel.
-    Message = 5,
-    /// Main has done with a message what the contract promises.
-    Ack = 6,
-    /// Main will not take a message or stream.
-    Declined = 7,
-    /// Main answers a message of a request/response channel.
-    Reply = 8,
-    /// A renderer begins a stream, or takes it up again.
-    StreamOpen = 9,
-    /// Bytes of a stream.
-    Chunk = 10,
-    /// The last bytes of a stream.
-    LastChunk = 11,
-    /// Main has made bytes of a stream durable.
-    StreamAck = 12,
+listed! {
+    /// What a frame is, as its head says. The number of each is its byte on the wire.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    #[non_exhaustive]
+    #[repr(u8)]
+    pub enum Kind {
+        /// A renderer introduces itself.
+        Hello = 1,
+        /// Main takes it in.
+        Welcome = 2,
+        /// Main does not.
+        Refused = 3,
+        /// The sender leaves in good order.
+        Goodbye = 4,
+        /// A message of a channel.
+        Message = 5,
+        /// Main has done with a message what the contract promises.
+        Ack = 6,
+        /// Main will not take a message or stream.
+        Declined = 7,
+        /// Main answers a message of a request/response channel.
+        Reply = 8,
+        /// A renderer begins a stream, or takes it up again.
+        StreamOpen = 9,
+        /// Bytes of a stream.
+        Chunk = 10,
+        /// The last bytes of a stream.
+        LastChunk = 11,
+        /// Main has made bytes of a stream durable.
+        StreamAck = 12,
+    }
 }
 
 impl Kind {
-    /// All kinds, in the order of their numbers.
-    pub const ALL: [Kind; 12] = [
-        Self::Hello,
-        Self::Welcome,
-        Self::Refused,
-        Self::Goodbye,
-        Self::Message,
-        Self::Ack,
-        Self::Declined,
-        Self::Reply,
-        Self::StreamOpen,
-        Self::Chunk,
-        Self::LastChunk,
-        Self::StreamAck,
-    ];
-
     /// The number that stands for the kind in a head.
     pub const fn code(self) -> u8 {
         self as u8

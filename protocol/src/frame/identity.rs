@@ -16,6 +16,7 @@ pub enum Role {
     /// It works in the background.
     Utility,
     /// A kind that only a newer renderer knows. Treat it as a [`Utility`](Self::Utility).
+    #[non_exhaustive]
     Other(String),
 }
 

@@ -97,6 +97,7 @@ pub enum RejectionReason {
     /// What the renderer sent is no hello. The fault is with the renderer's SDK.
     Malformed,
     /// A reason that only a newer main knows.
+    #[non_exhaustive]
     Other(String),
 }
 

@@ -2,59 +2,45 @@
 
 use crate::frame::RejectionReason;
 
-/// What main answers to a request: its status. Unless something else is said, the body of an answer
-/// other than 200 is a sentence for a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-#[repr(u16)]
-pub enum Answer {
-    /// Main has done what the contract promises for the channel; the body is the channel's reply.
-    Taken = 200,
-    /// Main has nothing new to push, and lets the request wait no longer. Ask again, unless another
-    /// request waits already.
-    NothingNew = 204,
-    /// What was sent cannot be understood. The fault is with the sender.
-    Malformed = 400,
-    /// The secret is missing or wrong, or main does not know the renderer: it is a new main. Say
-    /// hello, then send it again.
-    Unproven = 401,
-    /// It is nothing that a renderer may send, or comes from a web page that is none.
-    Forbidden = 403,
-    /// The URL or path names no channel.
-    UnknownChannel = 404,
-    /// A channel on which main speaks was posted to, or another one asked with `GET`.
-    WrongMethod = 405,
-    /// The chunk is not the next one of its stream. The body is a
-    /// [`StreamResult`](crate::StreamResult), which says where to go on.
-    OutOfPlace = 409,
-    /// The chunk belongs to no stream that is open. Open it again under its id.
-    NotOpen = 410,
-    /// The body is larger than the channel allows.
-    TooLarge = 413,
-    /// The budget of the channel is used up: it was refused and counted. Only who cannot be made to
-    /// wait is answered so. `Retry-After` says in how many seconds there is budget again.
-    OverBudget = 429,
-    /// Main has no room now. `Retry-After` says when to come again.
-    Busy = 503,
+listed! {
+    /// What main answers to a request: its status. Unless something else is said, the body of an answer
+    /// other than 200 is a sentence for a person.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    #[non_exhaustive]
+    #[repr(u16)]
+    pub enum Answer {
+        /// Main has done what the contract promises for the channel; the body is the channel's reply.
+        Taken = 200,
+        /// Main has nothing new to push, and lets the request wait no longer. Ask again, unless another
+        /// request waits already.
+        NothingNew = 204,
+        /// What was sent cannot be understood. The fault is with the sender.
+        Malformed = 400,
+        /// The secret is missing or wrong, or main does not know the renderer: it is a new main. Say
+        /// hello, then send it again.
+        Unproven = 401,
+        /// It is nothing that a renderer may send, or comes from a web page that is none.
+        Forbidden = 403,
+        /// The URL or path names no channel.
+        UnknownChannel = 404,
+        /// A channel on which main speaks was posted to, or another one asked with `GET`.
+        WrongMethod = 405,
+        /// The chunk is not the next one of its stream. The body is a
+        /// [`StreamResult`](crate::StreamResult), which says where to go on.
+        OutOfPlace = 409,
+        /// The chunk belongs to no stream that is open. Open it again under its id.
+        NotOpen = 410,
+        /// The body is larger than the channel allows.
+        TooLarge = 413,
+        /// The budget of the channel is used up: it was refused and counted. Only who cannot be made to
+        /// wait is answered so. `Retry-After` says in how many seconds there is budget again.
+        OverBudget = 429,
+        /// Main has no room now. `Retry-After` says when to come again.
+        Busy = 503,
+    }
 }
 
 impl Answer {
-    /// All of them, by their numbers.
-    pub const ALL: [Answer; 12] = [
-        Self::Taken,
-        Self::NothingNew,
-        Self::Malformed,
-        Self::Unproven,
-        Self::Forbidden,
-        Self::UnknownChannel,
-        Self::WrongMethod,
-        Self::OutOfPlace,
-        Self::NotOpen,
-        Self::TooLarge,
-        Self::OverBudget,
-        Self::Busy,
-    ];
-
     /// The number of the status.
     pub const fn status(self) -> u16 {
         self as u16

@@ -34,7 +34,6 @@ pub(crate) mod text;
 mod value;
 
 pub use object::{Member, Members, Object};
-pub(crate) use owned::array;
 pub use owned::{Fragment, Json, ObjectWriter};
 pub use splice::{Precedence, Splice, SpliceError};
 pub use value::{Elements, Kind, Value};

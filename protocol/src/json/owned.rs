@@ -59,7 +59,18 @@ impl Json {
     /// assert_eq!(Json::array(["a", "b"]).text(), r#"["a","b"]"#);
     /// ```
     pub fn array<'v>(values: impl IntoIterator<Item: Into<Fragment<'v>>>) -> Self {
-        array(values.into_iter().map(Into::into))
+        let mut text = String::from("[");
+        let mut depth = 0;
+        for value in values {
+            let value = value.into();
+            if text.len() > 1 {
+                text.push(',');
+            }
+            text.push_str(value.text());
+            depth = depth.max(value.depth());
+        }
+        text.push(']');
+        Self::from_checked(text.into(), depth + 1)
     }
 
     /// The caller has checked `text`.
@@ -273,21 +284,6 @@ impl Default for ObjectWriter {
     }
 }
 
-/// Writes a JSON array of values.
-pub(crate) fn array<'v>(values: impl IntoIterator<Item = Fragment<'v>>) -> Json {
-    let mut text = String::from("[");
-    let mut depth = 0;
-    for value in values {
-        if text.len() > 1 {
-            text.push(',');
-        }
-        text.push_str(value.text());
-        depth = depth.max(value.depth());
-    }
-    text.push(']');
-    Json::from_checked(text.into(), depth + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,7 +310,7 @@ mod tests {
         let written = writer.finish();
         assert_eq!((parsed.depth, written.depth), (3, 4));
         assert_eq!(Fragment::from(written.as_value()).depth(), 4);
-        assert_eq!(array([(&written).into(), (&parsed).into()]).depth, 5);
-        assert_eq!(array([]).text(), "[]");
+        assert_eq!(Json::array([&written, &parsed]).depth, 5);
+        assert_eq!(Json::array([0; 0]).text(), "[]");
     }
 }

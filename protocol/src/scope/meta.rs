@@ -5,7 +5,7 @@
 //! twice, and bounded, also where it came from another process: it counts as part of what it is about.
 
 use super::parts::nesting;
-use crate::json::{Fragment, Json, Kind, Object, ObjectWriter, Value, array, text};
+use crate::json::{Json, Kind, Object, ObjectWriter, Value, text};
 use crate::limits::{JSON_DEPTH, SCOPE_DEPTH, SCOPE_META_BYTES};
 
 /// How much deeper than a value that which is said about it can be: `{"":{"rem":[[…]]}}`.
@@ -21,7 +21,7 @@ const _: () = assert!(SCOPE_DEPTH + REMARK_DEPTH + AROUND <= JSON_DEPTH);
 pub(super) fn cut_string(from: usize, to: usize, chars: usize) -> Json {
     let remark =
         [Json::from("!limit"), Json::from("s"), Json::from(from as u64), Json::from(to as u64)];
-    let remarks = array([Fragment::from(array(remark.iter().map(Fragment::from)))]);
+    let remarks = Json::array([Json::array(&remark)]);
     let mut about = ObjectWriter::new();
     about.member("rem", remarks).member("len", chars as u64);
     let mut meta = ObjectWriter::new();

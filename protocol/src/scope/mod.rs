@@ -16,27 +16,6 @@
 //! Which contribution wins is main's business; so is the clock: times are arguments, and come from a
 //! clock of main's that does not go back.
 
-/// An enum that knows all its variants, so that no list of them can differ from it.
-macro_rules! listed {
-    (
-        $(#[$meta:meta])*
-        $visibility:vis enum $name:ident {
-            $($(#[$variant_meta:meta])* $variant:ident,)+
-        }
-    ) => {
-        $(#[$meta])*
-        $visibility enum $name {
-            $($(#[$variant_meta])* $variant,)+
-        }
-
-        impl $name {
-            /// All of them, in the order of their numbers.
-            $visibility const ALL: [Self; [$(stringify!($variant)),+].len()] =
-                [$(Self::$variant),+];
-        }
-    };
-}
-
 mod attachment;
 mod attachments;
 mod breadcrumb;

@@ -15,7 +15,7 @@ use super::Refusal;
 use super::meta;
 use super::parts::{Part, Parts, nesting};
 use crate::json::text::{self, Room};
-use crate::json::{Fragment, Json, Kind, ObjectWriter, Value, array};
+use crate::json::{Json, Kind, ObjectWriter, Value};
 use crate::limits::{SCOPE_DEPTH, SCOPE_META_BYTES, TRIMMABLE_BYTES};
 
 /// A value that fits, and what the event's `_meta` has to say about how it was made to.
@@ -148,7 +148,7 @@ pub(super) fn list(
     if kept.len() < count {
         meta::add_length(&mut about, count);
     }
-    Some(Trimmed { value: array(kept.iter().map(Fragment::from)), meta: Some(about.finish()) })
+    Some(Trimmed { value: Json::array(&kept), meta: Some(about.finish()) })
 }
 
 struct Cut {

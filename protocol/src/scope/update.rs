@@ -3,7 +3,7 @@
 use super::kind::Kind;
 use super::{Attachment, Breadcrumb, Field, Refusal, Trimmed, meta};
 use crate::Timestamp;
-use crate::json::{Fragment, Json, ObjectWriter, Value, array};
+use crate::json::{Fragment, Json, ObjectWriter, Value};
 
 /// One change to a [`Contribution`](super::Contribution). Its values fit already.
 ///
@@ -89,7 +89,7 @@ impl ScopeUpdate {
             Self::AddAttachment(attachment) => parts.push(attachment.to_json()),
             Self::ClearBreadcrumbs | Self::ClearAttachments | Self::Clear => {}
         }
-        array(parts.iter().map(Fragment::from))
+        Json::array(&parts)
     }
 
     /// Reads a change. What a newer version may say and this one does not know is refused as

@@ -6,7 +6,6 @@ use guardhouse_protocol::frame::{
     Decoder, Ending, Frame, FrameError, HEAD_BYTES, Hello, Kind, Proof, Rejection, RendererName,
     Role, Side, Version, Welcome,
 };
-use guardhouse_protocol::limits::{ENVELOPE_MESSAGE_BYTES, HELLO_BYTES};
 
 /// What came out of a connection.
 #[derive(Debug, PartialEq)]
@@ -107,11 +106,13 @@ pub fn read(side: Side, stream: &[u8], pieces: impl IntoIterator<Item = usize>) 
                 }
             }
         }
-        let bound = match frames.is_empty() {
-            true => HELLO_BYTES,
-            false => ENVELOPE_MESSAGE_BYTES,
-        };
-        assert!(decoder.buffered() < HEAD_BYTES + bound, "it is bounded");
+        // What is kept is less than the frame that it begins, as its head says.
+        let pushed = &stream[..stream.len() - rest.len()];
+        let kept = &pushed[pushed.len() - decoder.buffered()..];
+        if let Some(length) = kept.first_chunk().filter(|_| kept.len() >= HEAD_BYTES) {
+            let claimed = HEAD_BYTES + u32::from_le_bytes(*length) as usize;
+            assert!(kept.len() < claimed, "a whole frame was kept back");
+        }
     }
     let end = decoder.ending();
     Reading { frames, end }
