@@ -1,0 +1,1 @@
+//! What is known of the application, the machine and the system it runs on.

@@ -1,0 +1,1 @@
+//! What renderers say, judged: bytes become messages, or counted refusals.

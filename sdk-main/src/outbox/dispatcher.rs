@@ -1,0 +1,1 @@
+//! What to send when. It decides and does nothing: no socket, no file, no clock.

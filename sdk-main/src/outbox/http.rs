@@ -1,0 +1,1 @@
+//! One exchange with Sentry over HTTP.

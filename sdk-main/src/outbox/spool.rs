@@ -1,0 +1,1 @@
+//! Envelopes on disk, one file each.

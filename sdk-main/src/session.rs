@@ -1,0 +1,1 @@
+//! The session of a run: how it began, and its one outcome.
