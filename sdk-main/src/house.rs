@@ -1,0 +1,285 @@
+//! What all threads of the process share: the scope, the doorway to the SDK thread, and what was lost
+//! before it got there.
+//!
+//! No method here waits, but for those that say so by taking a deadline; and those never wait beyond
+//! it, nor on the SDK thread itself, where waiting for that thread would never end.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::ThreadId;
+use std::time::Instant;
+
+use bytes::Bytes;
+use guardhouse_protocol::limits::KIB;
+use guardhouse_protocol::json::Json;
+use guardhouse_protocol::scope::Field;
+use guardhouse_protocol::{Channel, FeedbackResult};
+use sentry::protocol::{Breadcrumb, EnvelopeItem, ItemContainer};
+use sentry::{BeforeCallback, Envelope};
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::contexts::Screen;
+use crate::debug;
+use crate::doorway::{Doorway, Promised, Visitor, promise};
+use crate::lock;
+use crate::losses::{Category, Losses, Reason};
+use crate::merge::{MergedScope, Process, Scopes};
+use crate::options::{EventProcessor, RendererInfo};
+use crate::scope::MainScope;
+
+/// What all threads share.
+pub(crate) struct House {
+    pub(crate) clock: Clock,
+    pub(crate) main_scope: MainScope,
+    pub(crate) max_breadcrumbs: usize,
+    pub(crate) before_breadcrumb: Option<BeforeCallback<Breadcrumb>>,
+    pub(crate) processors: Vec<EventProcessor>,
+    pub(crate) debug: bool,
+    /// What all processes contribute. It is held for microseconds, never while an event is merged.
+    scopes: Mutex<Scopes>,
+    /// What is known of the application and the machine, once it is.
+    contexts: Mutex<Option<Arc<Json>>>,
+    doorway: Doorway<Visit>,
+    /// What did not get into the doorway.
+    losses: Mutex<Losses>,
+    is_closing: AtomicBool,
+    thread: OnceLock<ThreadId>,
+}
+
+/// What the SDK thread is asked for.
+pub(crate) enum Visit {
+    /// Main itself has captured something.
+    Captured(Box<Envelope>),
+    /// A renderer says something.
+    Message { from: RendererInfo, channel: Channel, bytes: Bytes, answer: Answering },
+    /// A renderer is gone.
+    Gone(Uuid),
+    /// Somebody waits until all of what came before has been sent.
+    Flush { deadline: Instant, sent: Promised<bool> },
+    /// Somebody waits until all of what came before is on disk.
+    Settle(Promised<bool>),
+    /// The user has agreed, or does not any more.
+    Consent(bool),
+    /// A window of the application got or lost the focus.
+    Focus { window: u64, is_focused: bool },
+    /// A host knows the screen.
+    Screen(Screen),
+    /// The application ends.
+    Close { deadline: Instant, done: Promised<bool> },
+}
+
+/// Who wants to know what became of a message.
+pub(crate) type Answering = Box<dyn FnOnce(MessageAnswer) + Send>;
+
+/// What became of a message of a renderer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MessageAnswer {
+    /// It was taken, and as far as the contract's table demands it is on disk.
+    Taken,
+    /// It was taken and will be kept in memory only, since the disk cannot be written.
+    NotDurable,
+    /// What became of user feedback.
+    Feedback(FeedbackResult),
+    /// It was refused. The text says why.
+    Refused(String),
+}
+
+impl Visitor for Visit {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Captured(envelope) => envelope.items().map(weight).sum(),
+            Self::Message { bytes, .. } => bytes.len() + KIB,
+            _ => 0,
+        }
+    }
+}
+
+/// About how many bytes an item takes up. To know it exactly it would have to be written.
+fn weight(item: &EnvelopeItem) -> usize {
+    match item {
+        EnvelopeItem::Attachment(attachment) => attachment.buffer.len() + KIB,
+        EnvelopeItem::Transaction(transaction) => KIB * (1 + transaction.spans.len()),
+        EnvelopeItem::ItemContainer(ItemContainer::Logs(logs)) => KIB * (1 + logs.len()),
+        EnvelopeItem::ItemContainer(ItemContainer::Metrics(metrics)) => KIB * (1 + metrics.len()),
+        _ => 16 * KIB,
+    }
+}
+
+impl House {
+    pub(crate) fn new(
+        debug: bool,
+        max_breadcrumbs: usize,
+        before_breadcrumb: Option<BeforeCallback<Breadcrumb>>,
+        processors: Vec<EventProcessor>,
+    ) -> Self {
+        Self {
+            clock: Clock::new(),
+            main_scope: MainScope::new(max_breadcrumbs),
+            max_breadcrumbs,
+            before_breadcrumb,
+            processors,
+            debug,
+            scopes: Mutex::new(Scopes::new(max_breadcrumbs)),
+            contexts: Mutex::default(),
+            doorway: Doorway::new(),
+            losses: Mutex::default(),
+            is_closing: AtomicBool::new(false),
+            thread: OnceLock::new(),
+        }
+    }
+
+    /// Takes what main has captured.
+    pub(crate) fn capture(&self, envelope: Envelope) {
+        if let Err(Visit::Captured(envelope)) =
+            self.doorway.enter(Visit::Captured(Box::new(envelope)))
+        {
+            self.say(format_args!(
+                "an envelope was dropped: too much waits for the SDK thread already, or the guard is \
+                 gone"
+            ));
+            self.count_typed(&envelope, Reason::QueueOverflow);
+        }
+    }
+
+    /// Takes what a renderer says; `answer` is called once, on the SDK thread or right here.
+    pub(crate) fn hear(&self, from: RendererInfo, channel: Channel, bytes: Bytes, answer: Answering) {
+        let visit = Visit::Message { from, channel, bytes, answer };
+        if let Err(Visit::Message { answer, channel, .. }) = self.doorway.enter(visit) {
+            if matches!(channel, Channel::Envelope | Channel::Feedback) {
+                // It was not looked into, so what it held cannot be told.
+                self.count_lost(Reason::QueueOverflow);
+            }
+            answer(MessageAnswer::Refused("main takes nothing at the moment".to_owned()));
+        }
+    }
+
+    /// Asks for something that is not answered.
+    pub(crate) fn ask(&self, visit: Visit) {
+        // Nobody is there to do it only after the guard is gone, and then it is not needed.
+        let _ = self.doorway.enter(visit);
+    }
+
+    /// Waits until all that came before has been sent. Says whether it was; at once if it cannot be
+    /// by then.
+    pub(crate) fn flush(&self, deadline: Instant) -> bool {
+        if self.is_closing.load(Ordering::Acquire) {
+            return false;
+        }
+        self.wait(deadline, |sent| Visit::Flush { deadline, sent })
+    }
+
+    /// Waits until all that came before is on disk. Says whether it is.
+    pub(crate) fn settle(&self, deadline: Instant) -> bool {
+        self.wait(deadline, Visit::Settle)
+    }
+
+    /// Waits until the SDK thread has done its last work. Says whether everything was sent, or
+    /// nothing if it has not come so far.
+    pub(crate) fn close(&self, deadline: Instant) -> Option<bool> {
+        let (done, promise) = promise();
+        self.doorway.enter(Visit::Close { deadline, done }).ok()?;
+        promise.wait_until(deadline)
+    }
+
+    /// Lets nobody wait for anything to be sent any more.
+    pub(crate) fn begin_closing(&self) {
+        self.is_closing.store(true, Ordering::Release);
+    }
+
+    fn wait(&self, deadline: Instant, visit: impl FnOnce(Promised<bool>) -> Visit) -> bool {
+        if self.thread.get() == Some(&std::thread::current().id()) {
+            return false;
+        }
+        let (promised, promise) = promise();
+        self.doorway.enter(visit(promised)).is_ok() && promise.wait_until(deadline) == Some(true)
+    }
+
+    /// What all processes contribute, for an event of main, and the level that main has set for all
+    /// of its own.
+    pub(crate) fn scope_of_main(&self) -> (MergedScope, Option<Json>) {
+        self.with_scopes(|scopes| {
+            let level = scopes.get(Process::Main).and_then(|main| main.get(&Field::Level));
+            let level = level.map(|entry| entry.value().clone());
+            (scopes.merged(Process::Main), level)
+        })
+    }
+
+    /// Lets somebody look at what all processes contribute, or change it, once what main's threads
+    /// have said is taken over.
+    pub(crate) fn with_scopes<R>(&self, look: impl FnOnce(&mut Scopes) -> R) -> R {
+        let mut scopes = lock(&self.scopes);
+        let (changes, mut refusals) = self.main_scope.take(self.clock.now());
+        for (change, at) in changes {
+            if let Err(refusal) = scopes.apply(Process::Main, change, at) {
+                refusals.count(refusal);
+            }
+        }
+        let result = look(&mut scopes);
+        drop(scopes);
+        for (refusal, count) in refusals.iter() {
+            self.say(format_args!("{count} of what main said of its scope was refused: {refusal}"));
+        }
+        result
+    }
+
+    /// What is known of the application and the machine, if that is known yet.
+    pub(crate) fn contexts(&self) -> Option<Arc<Json>> {
+        lock(&self.contexts).clone()
+    }
+
+    /// Takes over what main's threads have said.
+    pub(crate) fn take_over_main(&self) {
+        self.with_scopes(|_| {});
+    }
+
+    /// Says something if the application wants to hear it.
+    pub(crate) fn say(&self, words: fmt::Arguments<'_>) {
+        debug::say(self.debug, words);
+    }
+
+    fn count_typed(&self, envelope: &Envelope, reason: Reason) {
+        let mut bytes = Vec::new();
+        let written = envelope.to_writer(&mut bytes);
+        let envelope = written.ok().and_then(|()| guardhouse_protocol::Envelope::parse(bytes).ok());
+        let mut losses = lock(&self.losses);
+        match envelope {
+            Some(envelope) => losses.count_envelope(&envelope, reason),
+            None => losses.count(Category::Default, reason, 1),
+        }
+    }
+}
+
+/// What only the SDK thread does.
+impl House {
+    /// Says that this thread is the SDK thread.
+    pub(crate) fn enter(&self) {
+        let _ = self.thread.set(std::thread::current().id());
+    }
+
+    pub(crate) fn doorway(&self) -> &Doorway<Visit> {
+        &self.doorway
+    }
+
+    pub(crate) fn take_losses(&self) -> Losses {
+        lock(&self.losses).take()
+    }
+
+    /// Counts something of which is not known what it held.
+    pub(crate) fn count_lost(&self, reason: Reason) {
+        lock(&self.losses).count(Category::Default, reason, 1);
+    }
+
+    /// Says what is known of the application and the machine.
+    pub(crate) fn set_contexts(&self, contexts: Json) {
+        *lock(&self.contexts) = Some(Arc::new(contexts));
+    }
+}
+
+impl fmt::Debug for House {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("House").field("doorway", &"…").finish_non_exhaustive()
+    }
+}

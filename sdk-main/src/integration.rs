@@ -1,0 +1,199 @@
+//! The scope of all processes, laid over what main itself captures.
+//!
+//! `sentry` has put its own scope on the event already, so everything the event has stays; only what
+//! it lacks is added. Then the application's event processors see it, and after them `sentry` calls
+//! `before_send`.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use guardhouse_protocol::json::{Json, Object, Value as Text};
+use guardhouse_protocol::scope::Field;
+use sentry::protocol::{Breadcrumb, Context, Event, Map, User, Value};
+use sentry::{ClientOptions, Integration};
+
+use crate::house::House;
+
+/// The integration that [`init`](crate::init) adds to the client, behind all others.
+pub(crate) struct ScopeOfAll(pub(crate) Arc<House>);
+
+impl Integration for ScopeOfAll {
+    fn name(&self) -> &'static str {
+        "guardhouse"
+    }
+
+    fn process_event(
+        &self,
+        mut event: Event<'static>,
+        _options: &ClientOptions,
+    ) -> Option<Event<'static>> {
+        let (scope, level) = self.0.scope_of_main();
+        for (field, entry) in scope.fields() {
+            add(&mut event, field, entry.value());
+        }
+        // `sentry` lets the level of a scope win over the event's, and so do we for main's own.
+        if let Some(level) = level {
+            event.level = parse(&level).unwrap_or(event.level);
+        }
+        if let Some(contexts) = self.0.contexts() {
+            add_contexts(&mut event, &contexts);
+        }
+        let breadcrumbs = scope.breadcrumbs().filter_map(|breadcrumb| parse(breadcrumb.json()));
+        add_breadcrumbs(&mut event.breadcrumbs.values, breadcrumbs, self.0.max_breadcrumbs);
+        self.0.processors.iter().try_fold(event, |event, processor| processor(event))
+    }
+}
+
+/// Adds what is known of the application and the machine. It is here already so that `before_send`
+/// sees it. In the first moments it is not known yet; then the SDK thread adds it.
+fn add_contexts(event: &mut Event<'static>, contexts: &Json) {
+    for member in contexts.as_object().iter().flat_map(Object::members) {
+        let key = member.key();
+        if !event.contexts.contains_key(&*key)
+            && let Some(context) = context(&key, &member.value().to_json())
+        {
+            event.contexts.insert(key.into_owned(), context);
+        }
+    }
+}
+
+/// Adds the value of a field of the scope where the event has none.
+fn add(event: &mut Event<'static>, field: &Field, value: &Json) {
+    let key = || field.key().map(|key| key.to_str().into_owned()).unwrap_or_default();
+    match field {
+        Field::Tag(_) => {
+            event.tags.entry(key()).or_insert_with(|| text(value.as_value()));
+        }
+        Field::Extra(_) => {
+            if let Some(value) = parse(value) {
+                event.extra.entry(key()).or_insert(value);
+            }
+        }
+        Field::Context(_) => {
+            let key = key();
+            if !event.contexts.contains_key(&key)
+                && let Some(context) = context(&key, value)
+            {
+                event.contexts.insert(key, context);
+            }
+        }
+        Field::User if event.user.is_none() => event.user = user(value),
+        Field::Transaction if event.transaction.is_none() => event.transaction = parse(value),
+        Field::Fingerprint if event.fingerprint == Event::default().fingerprint => {
+            if let Some(fingerprint) = parse(value) {
+                event.fingerprint = fingerprint;
+            }
+        }
+        _ => {}
+    }
+}
+
+fn parse<T: serde::de::DeserializeOwned>(json: &Json) -> Option<T> {
+    serde_json::from_str(json.text()).ok()
+}
+
+/// A scalar as Sentry shows it in a tag.
+fn text(value: Text<'_>) -> String {
+    value.as_str().map_or_else(|| value.text().to_owned(), |text| text.into_owned())
+}
+
+/// The context as `sentry` types it, which depends on its key; or as any object.
+fn context(key: &str, value: &Json) -> Option<Context> {
+    let members: Map<String, Value> = parse(value)?;
+    let mut typed = members.clone();
+    typed.entry("type".to_owned()).or_insert_with(|| key.into());
+    let typed = serde_json::to_value(typed).ok()?;
+    Some(serde_json::from_value(typed).unwrap_or(Context::Other(members)))
+}
+
+/// The user, also one whose id is a number, as some SDKs allow.
+fn user(value: &Json) -> Option<User> {
+    if let Some(user) = parse(value) {
+        return Some(user);
+    }
+    let mut members: Map<String, Value> = parse(value)?;
+    let mut take = |key: &str| match members.remove(key)? {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        other => Some(other.to_string()),
+    };
+    let (id, email, username) = (take("id"), take("email"), take("username"));
+    let ip_address = take("ip_address").and_then(|address| address.parse().ok());
+    Some(User { id, email, username, ip_address, other: members })
+}
+
+/// Adds what happened in all processes to what the event carries, in order of time, once each; the
+/// newest stay.
+fn add_breadcrumbs(
+    carried: &mut Vec<Breadcrumb>,
+    others: impl Iterator<Item = Breadcrumb>,
+    max: usize,
+) {
+    let mut known: HashSet<_> = carried.iter().map(identity).collect();
+    carried.extend(others.filter(|breadcrumb| known.insert(identity(breadcrumb))));
+    carried.sort_by_key(|breadcrumb| breadcrumb.timestamp);
+    let surplus = carried.len().saturating_sub(max);
+    carried.drain(..surplus);
+}
+
+/// What tells one breadcrumb from another: the time to the microsecond, which is what is left of it
+/// once it was written as JSON, and what it says.
+fn identity(breadcrumb: &Breadcrumb) -> (u128, Option<String>, Option<String>) {
+    let since = breadcrumb.timestamp.duration_since(UNIX_EPOCH).unwrap_or_default();
+    // Rounded as the conversion to a fraction of seconds rounds.
+    let micros = (since.as_nanos() + 500) / 1000;
+    (micros, breadcrumb.category.clone(), breadcrumb.message.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(millis: u64, message: &str) -> Breadcrumb {
+        Breadcrumb {
+            timestamp: SystemTime::UNIX_EPOCH + Duration::from_millis(millis),
+            message: Some(message.to_owned()),
+            ..Breadcrumb::default()
+        }
+    }
+
+    #[test]
+    fn what_the_event_has_stays_and_what_it_lacks_is_added() {
+        let mut event = Event::default();
+        event.tags.insert("a".into(), "own".into());
+        let json = |text: &str| Json::parse(text.as_bytes()).unwrap();
+        add(&mut event, &Field::tag("a").unwrap(), &json(r#""other""#));
+        add(&mut event, &Field::tag("b").unwrap(), &json(r#""other""#));
+        add(&mut event, &Field::User, &json(r#"{"id":7,"email":"a@b","plan":"x"}"#));
+        add(&mut event, &Field::context("os").unwrap(), &json(r#"{"name":"Linux"}"#));
+        add(&mut event, &Field::context("mine").unwrap(), &json(r#"{"deep":[1,2]}"#));
+        assert_eq!(event.tags["a"], "own");
+        assert_eq!(event.tags["b"], "other");
+        let user = event.user.unwrap();
+        assert_eq!((user.id.as_deref(), user.email.as_deref()), (Some("7"), Some("a@b")));
+        assert_eq!(user.other["plan"], "x");
+        assert!(matches!(event.contexts["os"], Context::Os(_)));
+        assert!(matches!(event.contexts["mine"], Context::Other(_)));
+    }
+
+    #[test]
+    fn breadcrumbs_come_in_order_of_time_once_and_the_newest_stay() {
+        let mut carried = vec![at(1, "one"), at(5, "five")];
+        let others = [at(5, "five"), at(3, "three"), at(9, "nine")];
+        add_breadcrumbs(&mut carried, others.into_iter(), 3);
+        let messages: Vec<_> = carried.iter().map(|b| b.message.as_deref().unwrap()).collect();
+        assert_eq!(messages, ["three", "five", "nine"]);
+    }
+
+    #[test]
+    fn a_breadcrumb_that_was_json_in_between_is_known_again() {
+        let original = Breadcrumb { message: Some("x".into()), ..Breadcrumb::default() };
+        let json = crate::scope::to_json(&original).unwrap();
+        let mut carried = vec![original];
+        add_breadcrumbs(&mut carried, parse::<Breadcrumb>(&json).into_iter(), 10);
+        assert_eq!(carried.len(), 1);
+    }
+}

@@ -1,0 +1,177 @@
+//! The session of this run, and of those that came to no end of their own.
+//!
+//! What a session is and what is said of it, [`session`](crate::session) decides. Here it is put into
+//! practice, in the order that makes it exact: the record is written before an update is spooled, and
+//! again after it was.
+
+use std::time::{Instant, SystemTime};
+
+use guardhouse_protocol::{EditError, Envelope, Header, ItemType};
+use uuid::Uuid;
+
+use crate::clock::timestamp;
+use crate::outbox::spool::{DeadRun, Key, Outcome, Placed, Spool};
+use crate::outbox::{Outbox, Priority};
+use crate::session::{Dead, Moment, Sessions, Severity, Update};
+
+/// The name of the record in a run's directory.
+const RECORD: &str = "session";
+
+/// Keeps the session.
+#[derive(Debug)]
+pub(super) struct Life {
+    sessions: Option<Sessions>,
+    has_concluded: bool,
+}
+
+/// Now, on both clocks.
+pub(super) fn moment() -> Moment {
+    Moment { instant: Instant::now(), time: timestamp(SystemTime::now()) }
+}
+
+/// Writes down what is known of the sessions, if that has changed. If the disk fails, it is written
+/// with the next change; until then a kill is not known to have happened.
+pub(super) fn write_record(sessions: &mut Sessions, spool: &mut Spool) {
+    if let (Some(record), Some(name)) = (sessions.take_record(), Key::new(RECORD)) {
+        let _ = spool.write_side(&name, record.text().as_bytes());
+    }
+}
+
+impl Life {
+    pub(super) fn new(sessions: Option<Sessions>) -> Self {
+        Self { sessions, has_concluded: false }
+    }
+
+    /// When there is something to do.
+    pub(super) fn timeout(&self) -> Option<Instant> {
+        self.sessions.as_ref()?.poll_timeout()
+    }
+
+    /// Does what is to be done by now.
+    pub(super) fn handle_time(&mut self, outbox: &mut Outbox) {
+        if let Some(sessions) = &mut self.sessions {
+            sessions.handle_timeout(moment());
+        }
+        self.advance(outbox);
+    }
+
+    /// A window got or lost the focus.
+    pub(super) fn handle_focus(&mut self, window: u64, is_focused: bool, outbox: &mut Outbox) {
+        if let Some(sessions) = &mut self.sessions {
+            if is_focused {
+                sessions.handle_focus(window, Uuid::new_v4(), moment());
+            } else {
+                sessions.handle_blur(window, moment());
+            }
+        }
+        self.advance(outbox);
+    }
+
+    /// The application ends as it should.
+    pub(super) fn exit(&mut self, outbox: &mut Outbox) {
+        if let Some(sessions) = &mut self.sessions {
+            sessions.exit(moment());
+        }
+        self.advance(outbox);
+        if let (Some(sessions), Some(name)) = (&self.sessions, Key::new(RECORD))
+            && sessions.is_settled()
+        {
+            // Nothing is left to be said, so there is nothing to keep for the next start.
+            let _ = outbox.spool().remove_side(&name);
+        }
+    }
+
+    /// What an envelope means for the session. If it ends it, the update is in the envelope now.
+    pub(super) fn handle_envelope(
+        &mut self,
+        envelope: &mut Envelope,
+        is_of_main: bool,
+        outbox: &mut Outbox,
+    ) -> (Priority, Option<Update>) {
+        let (mut priority, mut ending) = (Priority::Normal, None);
+        let severities: Vec<Severity> = envelope
+            .items()
+            .iter()
+            .filter(|item| item.item_type() == ItemType::Event)
+            .filter_map(|item| Severity::of(&item.json().ok()?, is_of_main))
+            .collect();
+        for severity in severities {
+            if severity == Severity::Crash {
+                priority = Priority::Crash;
+            }
+            let Some(sessions) = &mut self.sessions else { continue };
+            ending = sessions.handle_event(severity, moment()).or(ending);
+            write_record(sessions, outbox.spool());
+        }
+        if let Some(update) = &ending {
+            // An envelope that takes no more items goes without; the update then comes with the next
+            // start, from the record.
+            if update.item().and_then(|item| envelope.push(item)).is_err() {
+                ending = None;
+            }
+        }
+        (priority, ending)
+    }
+
+    /// An update was spooled, or was not.
+    pub(super) fn handle_spooled(&mut self, update: &Update, placed: Placed, outbox: &mut Outbox) {
+        if let (Some(sessions), Placed::Disk(_)) = (&mut self.sessions, placed) {
+            sessions.handle_spooled(update);
+            write_record(sessions, outbox.spool());
+        }
+    }
+
+    fn advance(&mut self, outbox: &mut Outbox) {
+        loop {
+            let Some(sessions) = &mut self.sessions else { return };
+            write_record(sessions, outbox.spool());
+            let Some(update) = sessions.poll_update() else { return };
+            let (Ok(envelope), Some(key)) = (envelope(&update), Key::new(&update.name())) else {
+                return;
+            };
+            let placed = outbox.put_as(&key, Priority::Session, &envelope);
+            self.handle_spooled(&update, placed, outbox);
+        }
+    }
+
+    /// Says how those runs ended that did not come to say it themselves, once everything that they
+    /// left is known; only then may what they left about sessions be sent.
+    pub(super) fn conclude_dead_runs(&mut self, outbox: &mut Outbox) {
+        if self.has_concluded || !outbox.has_adopted() {
+            return;
+        }
+        self.has_concluded = true;
+        let found = outbox.read_held();
+        let dead_runs: Vec<DeadRun> = outbox.spool().dead_runs().cloned().collect();
+        for run in dead_runs {
+            let updates = last_words(&run, &found);
+            let keyed: Vec<_> = updates
+                .iter()
+                .filter_map(|update| Some((Key::new(&update.name())?, envelope(update).ok()?)))
+                .collect();
+            let outcomes: Vec<_> = keyed
+                .iter()
+                .map(|(key, envelope)| Outcome { key, priority: Priority::Session, envelope })
+                .collect();
+            outbox.settle(run.run, &outcomes);
+        }
+        outbox.release_held();
+    }
+}
+
+/// What is still to be said of the sessions of a dead run.
+fn last_words(run: &DeadRun, found: &[Envelope]) -> Vec<Update> {
+    let Some(side) = run.sides.iter().find(|side| side.name == RECORD) else { return Vec::new() };
+    let mut dead = Dead::from_record(&side.bytes);
+    for envelope in found {
+        dead.handle_found(envelope);
+    }
+    dead.bury(Some(timestamp(side.modified)));
+    std::iter::from_fn(|| dead.poll_update()).collect()
+}
+
+fn envelope(update: &Update) -> Result<Envelope, EditError> {
+    let mut envelope = Envelope::new(Header::new());
+    envelope.push(update.item()?)?;
+    Ok(envelope)
+}
