@@ -123,6 +123,7 @@ impl World {
             };
             self.check_request(report.as_ref());
             self.sent += 1;
+            assert!(self.sent < 10_000, "it never comes to rest");
             let answered = self.now + *durations.next().expect("they go round");
             while self.events.last().is_some_and(|(at, _)| self.start + *at <= answered) {
                 self.now = self.now.max(self.start + self.events[self.events.len() - 1].0);
