@@ -28,7 +28,7 @@
 //!
 //! If the run is killed between 2 and 3, the record does not know that the update was spooled, but then
 //! its envelope was not sent either: it is still there. So the next start shows [`Dead`] the envelopes
-//! that the dead run left, those of [`Priority::Crash`](crate::outbox::Priority) and
+//! that dead runs left, those of [`Priority::Crash`](crate::outbox::Priority) and
 //! [`Priority::Session`](crate::outbox::Priority) suffice, before it asks what is to be said. And what it
 //! says has the same name each time, so that it replaces itself if that start is killed too.
 

@@ -10,7 +10,7 @@ use super::{Status, Update, record};
 
 /// The sessions of a run that is over, and what is still to be said of them.
 ///
-/// Nothing of it mixes with the run that finds it. Show it the envelopes that the dead run left
+/// Nothing of it mixes with the run that finds it. Show it the envelopes that dead runs left
 /// ([`handle_found`](Self::handle_found)), then [`bury`](Self::bury) it, then spool what it
 /// [says](Self::poll_update). What it says replaces what an earlier attempt to say it left, if
 /// that is spooled under the same [name](Update::name) and not sent before all of it is said and the
@@ -47,7 +47,8 @@ impl Dead {
         Self { sessions: record::read(record) }
     }
 
-    /// An envelope that the run left in its spool. If a session's update is in it, that was spooled.
+    /// An envelope that this or another dead run left in its spool, the latter because it may have died
+    /// of burying this one. If an update of a session is in it, that was spooled.
     pub fn handle_found(&mut self, envelope: &Envelope) {
         for item in envelope.items().iter().filter(|item| item.item_type() == ItemType::Session) {
             let Ok(update) = item.json() else { continue };
@@ -71,8 +72,11 @@ impl Dead {
             }
             session.status = Status::Abnormal;
             if let Some(last_seen) = last_seen.filter(|seen| *seen > session.updated) {
-                let more = last_seen.as_seconds() - session.updated.as_seconds();
-                session.duration += Duration::try_from_secs_f64(more).unwrap_or_default();
+                let more =
+                    ((last_seen.as_seconds() - session.updated.as_seconds()) * 1000.0).round();
+                // A number of milliseconds between years of four digits, which fits.
+                let more = Duration::from_millis(more as u64);
+                session.duration = session.duration.saturating_add(more);
                 session.updated = last_seen;
             }
         }

@@ -39,7 +39,7 @@ fn write_session(session: &Session) -> Json {
     record
         .member("started", format!("{:#}", session.started))
         .member("updated", format!("{:#}", session.updated))
-        .member("duration", session.duration.as_secs_f64())
+        .member("duration_ms", millis(session.duration))
         .member("status", session.status.name())
         .member("errors", session.errors)
         .member("spooled", session.spooled.name());
@@ -53,7 +53,7 @@ fn read_session(record: &Object<'_>) -> Option<Session> {
     about.environment = text("environment").map(Into::into);
     about.distinct_id = text("distinct_id").map(Into::into);
     let spooled = Told::from_name(&text("spooled")?)?;
-    let duration = record.get("duration")?.as_f64()?;
+    let duration = Duration::from_millis(record.get("duration_ms")?.as_u64()?);
     Some(Session {
         id: Uuid::try_parse(&text("id")?).ok()?,
         about,
@@ -62,10 +62,14 @@ fn read_session(record: &Object<'_>) -> Option<Session> {
         status: Status::from_name(&text("status")?)?,
         errors: record.get("errors")?.as_u64()?.min(ERRORS),
         updated: time("updated")?,
-        duration: Duration::try_from_secs_f64(duration).ok()?,
+        duration,
         handed: spooled,
         spooled,
     })
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Told {

@@ -40,7 +40,7 @@ impl Severity {
         if level.is_some_and(|level| !level.is_str("error") && !level.is_str("fatal")) {
             return None;
         }
-        let exceptions: Vec<_> = exceptions(event.get("exception")?).collect();
+        let exceptions = exceptions(event.get("exception")?);
         if exceptions.is_empty() {
             return None;
         }
@@ -53,12 +53,15 @@ impl Severity {
 }
 
 /// They stand in `values`, or bare, many or one.
-fn exceptions(exception: Value<'_>) -> impl Iterator<Item = Object<'_>> {
+fn exceptions(exception: Value<'_>) -> Vec<Object<'_>> {
     let object = exception.as_object();
     let values = match &object {
-        Some(object) => object.get("values").and_then(Value::elements),
-        None => exception.elements(),
+        Some(object) => object.get("values"),
+        None => Some(exception),
     };
-    let single = object.filter(|_| values.is_none() && !exception.text().starts_with("{}"));
-    values.into_iter().flatten().filter_map(Value::as_object).chain(single)
+    match (values.and_then(Value::elements), object) {
+        (Some(values), _) => values.filter_map(Value::as_object).collect(),
+        (None, Some(single)) if !single.is_empty() && values.is_none() => vec![single],
+        _ => Vec::new(),
+    }
 }

@@ -79,7 +79,7 @@ pub(super) struct Session {
     pub(super) errors: u64,
     /// When it was last known to live.
     pub(super) updated: Timestamp,
-    /// How long it had lasted then.
+    /// How long it had lasted then, in whole milliseconds.
     pub(super) duration: Duration,
     /// What was handed out to be spooled.
     pub(super) handed: Told,
@@ -132,7 +132,9 @@ impl Session {
 
     fn touch(&mut self, at: Moment) {
         let since = self.since.unwrap_or(at.instant);
-        self.duration = self.duration.max(at.instant.saturating_duration_since(since));
+        let elapsed = at.instant.saturating_duration_since(since).as_millis();
+        let elapsed = Duration::from_millis(u64::try_from(elapsed).unwrap_or(u64::MAX));
+        self.duration = self.duration.max(elapsed);
         self.updated = at.time;
     }
 

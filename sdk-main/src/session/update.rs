@@ -1,9 +1,7 @@
 //! What Sentry is told of a session.
 
-use std::time::Duration;
-
-use guardhouse_protocol::Item;
 use guardhouse_protocol::json::{Json, ObjectWriter};
+use guardhouse_protocol::{EditError, Item};
 use uuid::Uuid;
 
 use super::state::{Session, Told};
@@ -41,7 +39,7 @@ impl Update {
             .member("status", status.name())
             .member("errors", session.errors);
         if status.is_final() {
-            json.member("duration", seconds(session.duration));
+            json.member("duration", session.duration.as_secs_f64());
         }
         json.member("attrs", attrs.finish());
         Self { id: *id, is_init, status: *status, json: json.finish() }
@@ -73,10 +71,9 @@ impl Update {
         &self.json
     }
 
-    /// The item, to be put into an envelope.
-    pub fn item(&self) -> Item {
+    /// The item, to be put into an envelope. Only a release or environment of a megabyte makes none.
+    pub fn item(&self) -> Result<Item, EditError> {
         Item::new("session", self.json.text().to_owned())
-            .expect("options of less than a megabyte make an item that Sentry takes")
     }
 
     pub(super) fn told(&self) -> Told {
@@ -86,9 +83,4 @@ impl Update {
 
 const fn number(is_init: bool) -> u64 {
     if is_init { 0 } else { 1 }
-}
-
-/// To the millisecond, as all times here.
-fn seconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }
