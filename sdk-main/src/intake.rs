@@ -88,7 +88,7 @@ pub enum Patience {
 #[derive(Debug)]
 pub enum Outcome {
     /// It goes on.
-    Taken(Accepted),
+    Taken(Box<Accepted>),
     /// It is kept, in place of what the renderer said of the same kind before, and comes out of
     /// [`Intake::poll`] when there is budget. It can be answered as if it were taken.
     Coalesced,
@@ -305,11 +305,11 @@ impl Intake {
         }
         let accepted = Accepted { renderer: id, message, taken_out, hold };
         let Some(renderer) = self.renderers.get_mut(&id) else {
-            return Outcome::Taken(accepted);
+            return Outcome::Taken(Box::new(accepted));
         };
         if !is_kept {
             renderer.replace(&accepted.message);
-            return Outcome::Taken(accepted);
+            return Outcome::Taken(Box::new(accepted));
         }
         if renderer.keep(payload.len(), accepted) {
             return Outcome::Coalesced;

@@ -20,7 +20,7 @@ fn say(intake: &mut Intake, channel: Channel, payload: impl Into<Bytes>, now: In
 #[track_caller]
 fn taken(outcome: Outcome) -> Accepted {
     match outcome {
-        Outcome::Taken(accepted) => accepted,
+        Outcome::Taken(accepted) => *accepted,
         other => panic!("it was not taken: {other:?}"),
     }
 }
