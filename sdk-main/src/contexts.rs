@@ -32,16 +32,8 @@ use std::thread;
 use guardhouse_protocol::json::{Json, ObjectWriter, Precedence, Splice};
 use guardhouse_protocol::{IpcMode, Namespace, Timestamp};
 
+use crate::App;
 use memory::Memory;
-
-/// The application, as it calls itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct App {
-    /// Its name.
-    pub name: String,
-    /// Its version.
-    pub version: String,
-}
 
 /// The screen, as a host with windows knows it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,10 +55,11 @@ pub struct Contexts {
 /// Finds out what there is to know.
 ///
 /// ```
-/// use guardhouse_main::contexts::{App, gather};
+/// use guardhouse_main::App;
+/// use guardhouse_main::contexts::gather;
 /// use guardhouse_protocol::Timestamp;
 ///
-/// let app = App { name: "notes".into(), version: "1.4.2".into() };
+/// let app = App::new("notes", "1.4.2");
 /// let contexts = gather(&app, Timestamp::from_unix(1_795_193_675, 0));
 /// let app = contexts.get("app").and_then(|app| app.as_object()).unwrap();
 /// assert!(app.get("app_name").unwrap().is_str("notes"));

@@ -149,11 +149,12 @@ impl Guard {
     fn close_client(&self, deadline: Instant) {
         let (closed, promise) = promise();
         let client = self.client.clone();
-        let closing = std::thread::Builder::new().name("guardhouse-close".to_owned()).spawn(move || {
-            client.close(Some(Duration::ZERO));
-            drop(client);
-            closed.keep(());
-        });
+        let closing =
+            std::thread::Builder::new().name("guardhouse-close".to_owned()).spawn(move || {
+                client.close(Some(Duration::ZERO));
+                drop(client);
+                closed.keep(());
+            });
         if let Ok(closing) = closing
             && promise.wait_until(deadline).is_some()
         {

@@ -11,8 +11,8 @@ use std::thread::ThreadId;
 use std::time::Instant;
 
 use bytes::Bytes;
-use guardhouse_protocol::limits::KIB;
 use guardhouse_protocol::json::Json;
+use guardhouse_protocol::limits::KIB;
 use guardhouse_protocol::scope::Field;
 use guardhouse_protocol::{Channel, FeedbackResult};
 use sentry::protocol::{Breadcrumb, EnvelopeItem, ItemContainer};
@@ -145,7 +145,13 @@ impl House {
     }
 
     /// Takes what a renderer says; `answer` is called once, on the SDK thread or right here.
-    pub(crate) fn hear(&self, from: RendererInfo, channel: Channel, bytes: Bytes, answer: Answering) {
+    pub(crate) fn hear(
+        &self,
+        from: RendererInfo,
+        channel: Channel,
+        bytes: Bytes,
+        answer: Answering,
+    ) {
         let visit = Visit::Message { from, channel, bytes, answer };
         if let Err(Visit::Message { answer, channel, .. }) = self.doorway.enter(visit) {
             if matches!(channel, Channel::Envelope | Channel::Feedback) {

@@ -4,7 +4,6 @@
 //! the run's directory is opened, the SDK thread started and the client of `sentry` bound. There is no
 //! network in it, and no other work on the disk.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,8 +54,6 @@ fn start(options: Options) -> Result<Guard, InitError> {
         Some(name) => Namespace::new(name).map_err(InitError::Namespace)?,
         None => Namespace::DEFAULT,
     };
-    // It can be nothing else yet, and whatever comes later is `sentry`'s to judge.
-    #[expect(irrefutable_let_patterns, reason = "it may not be in a later version of `sentry`")]
     if let EventSamplingStrategy::FixedRate(rate) = options.sentry.event_sampling_strategy
         && !(0.0..=1.0).contains(&rate)
     {

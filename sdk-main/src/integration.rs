@@ -4,9 +4,10 @@
 //! it lacks is added. Then the application's event processors see it, and after them `sentry` calls
 //! `before_send`.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use guardhouse_protocol::json::{Json, Object, Value as Text};
 use guardhouse_protocol::scope::Field;
@@ -95,7 +96,7 @@ fn parse<T: serde::de::DeserializeOwned>(json: &Json) -> Option<T> {
 
 /// A scalar as Sentry shows it in a tag.
 fn text(value: Text<'_>) -> String {
-    value.as_str().map_or_else(|| value.text().to_owned(), |text| text.into_owned())
+    value.as_str().map_or_else(|| value.text().to_owned(), Cow::into_owned)
 }
 
 /// The context as `sentry` types it, which depends on its key; or as any object.
@@ -148,7 +149,7 @@ fn identity(breadcrumb: &Breadcrumb) -> (u128, Option<String>, Option<String>) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
 

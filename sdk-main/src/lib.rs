@@ -52,6 +52,7 @@ pub mod merge;
 mod options;
 pub mod outbox;
 mod probe;
+mod random;
 mod running;
 mod scope;
 pub mod session;

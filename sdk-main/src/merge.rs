@@ -17,6 +17,7 @@ mod event;
 mod hooks;
 mod identity;
 mod items;
+mod own;
 mod percent;
 mod privacy;
 mod room;
@@ -25,7 +26,7 @@ mod scopes;
 #[cfg(test)]
 mod tests;
 
-use guardhouse_protocol::json::{Splice, SpliceError};
+use guardhouse_protocol::json::{Splice, SpliceError, Value};
 use guardhouse_protocol::scope::AttachmentIdentity;
 use guardhouse_protocol::{Envelope, Header, Item, ItemType, Log, Metric, Timestamp};
 use uuid::Uuid;
@@ -39,19 +40,28 @@ pub use scopes::{Crumb, MergedScope, Process, Scopes};
 
 use event::Kind;
 
-/// Which renderer an envelope came from.
+/// Which process an envelope came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sender {
-    /// Its id.
-    pub id: Uuid,
-    /// What it is called in the tag `event.process`: what `get_renderer_name` says, or `renderer`.
-    pub name: String,
+    process: Process,
+    name: String,
 }
 
 impl Sender {
+    /// The renderer with this id, and what it is called in the tag `event.process`: what
+    /// `get_renderer_name` says, or `renderer`.
+    pub fn renderer(id: Uuid, name: impl Into<String>) -> Self {
+        Self { process: Process::Renderer(id), name: name.into() }
+    }
+
+    /// Main itself.
+    pub fn main() -> Self {
+        Self { process: Process::Main, name: "main".to_owned() }
+    }
+
     /// The process whose scope comes first for what it sends.
-    pub fn process(&self) -> Process {
-        Process::Renderer(self.id)
+    pub const fn process(&self) -> Process {
+        self.process
     }
 }
 
@@ -64,7 +74,7 @@ impl Sender {
 ///
 /// let merge = Merge::new(Identity::new("production").release("desk@5.1.0"));
 /// let mut scopes = Scopes::new(100);
-/// let page = Sender { id: Uuid::new_v4(), name: "settings".into() };
+/// let page = Sender::renderer(Uuid::new_v4(), "settings");
 ///
 /// let envelope = Envelope::parse("{}\n{\"type\":\"event\"}\n{\"message\":\"hi\",\"new\":1e0}\n")?;
 /// let now = Timestamp::from_unix(1_795_193_675, 0);
@@ -237,7 +247,7 @@ impl Laying<'_> {
                 if_possible(header.remove(&[field]));
             }
             self.sdk(header);
-            if header.original().get("trace").and_then(|trace| trace.as_object()).is_some() {
+            if header.original().get("trace").and_then(Value::as_object).is_some() {
                 let values = [
                     ("release", identity.release.as_deref()),
                     ("environment", Some(&*identity.environment)),

@@ -24,10 +24,7 @@ pub struct App {
 
 impl App {
     /// An application with a name and a version of its own choice.
-    pub fn new(
-        name: impl Into<Cow<'static, str>>,
-        version: impl Into<Cow<'static, str>>,
-    ) -> Self {
+    pub fn new(name: impl Into<Cow<'static, str>>, version: impl Into<Cow<'static, str>>) -> Self {
         Self { name: name.into(), version: version.into() }
     }
 

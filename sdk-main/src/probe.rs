@@ -94,7 +94,8 @@ impl Probe {
         for field in self.seen.keys().filter(|field| !held.contains_key(field)) {
             changes.push(ScopeUpdate::Unset(field.clone()));
         }
-        for (field, value) in held.iter().filter(|(field, value)| self.seen.get(field) != Some(value))
+        for (field, value) in
+            held.iter().filter(|(field, value)| self.seen.get(field) != Some(value))
         {
             match ScopeUpdate::set(field.clone(), value) {
                 Ok(change) => changes.push(change.since(now)),
@@ -154,6 +155,6 @@ mod tests {
         assert_eq!(look(), [r#"["unset","tag","color"]"#]);
         assert_eq!(RUNS.load(Ordering::Relaxed), 0);
         hub.configure_scope(Scope::clear);
-        assert_eq!(look(), [r#"["unset","level"]"#]);
+        assert_eq!(look(), [r#"["unset","level",null]"#]);
     }
 }

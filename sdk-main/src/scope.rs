@@ -57,7 +57,9 @@ pub fn add_breadcrumb(breadcrumb: Breadcrumb) {
 /// guardhouse_main::clear_breadcrumbs();
 /// ```
 pub fn clear_breadcrumbs() {
-    configure_scope(Scope::clear_breadcrumbs);
+    configure_scope(|scope| {
+        scope.clear_breadcrumbs();
+    });
 }
 
 /// Says who the user is, or with nothing that there is none.
@@ -220,10 +222,7 @@ impl Scope<'_> {
             // Whoever is refused does not mean the former value any more.
             ScopeUpdate::set(field.clone(), &json)
                 .map(|update| update.since(self.at))
-                .map_err(|refusal| {
-                    self.changes.push(ScopeUpdate::Unset(field));
-                    refusal
-                })
+                .inspect_err(|_| self.changes.push(ScopeUpdate::Unset(field)))
         });
         match update {
             Ok(update) => self.changes.push(update),
@@ -300,7 +299,8 @@ impl MainScope {
 
     /// Takes over what was said: each change with its time, in order, and what was refused.
     pub(crate) fn take(&self, at: Timestamp) -> (Vec<(ScopeUpdate, Timestamp)>, Refusals) {
-        let Said { breadcrumbs, mut changes, mut refusals } = std::mem::take(&mut *lock(&self.said));
+        let Said { breadcrumbs, mut changes, mut refusals } =
+            std::mem::take(&mut *lock(&self.said));
         for breadcrumb in breadcrumbs {
             let json = to_json(&breadcrumb).ok_or(Refusal::WrongKind);
             match json.and_then(|json| ScopeUpdate::add_breadcrumb(json.as_value())) {
@@ -416,11 +416,15 @@ mod tests {
         let messages: Vec<_> = contribution(&scope)
             .0
             .breadcrumbs()
-            .map(|crumb| crumb.json().as_object().unwrap().get("message").unwrap().text().to_owned())
+            .map(|crumb| {
+                crumb.json().as_object().unwrap().get("message").unwrap().text().to_owned()
+            })
             .collect();
         assert_eq!(messages, [r#""7""#, r#""8""#, r#""9""#]);
         add(10);
-        scope.configure(AT, Scope::clear_breadcrumbs);
+        scope.configure(AT, |scope| {
+            scope.clear_breadcrumbs();
+        });
         assert_eq!(contribution(&scope).0.breadcrumbs().len(), 0);
     }
 
@@ -436,9 +440,9 @@ mod tests {
     #[test]
     fn whoever_says_much_is_told_to_have_it_taken_over() {
         let scope = MainScope::new(3);
-        let mut set = |number| scope.configure(AT, |scope| scope.set_tag("tag", number));
+        let set = |number| scope.configure(AT, |scope| scope.set_tag("tag", number));
         assert!(!set(0));
-        assert!((1..=CHANGES).any(|number| set(number)));
+        assert!((1..=CHANGES).any(set));
         assert_eq!(contribution(&scope).0.fields().count(), 1);
     }
 }

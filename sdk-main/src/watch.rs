@@ -34,6 +34,7 @@ use crate::outbox::http::Answer;
 use crate::outbox::spool::Placed;
 use crate::outbox::{Outbox, WhenSent};
 use crate::probe::Probe;
+use crate::random::Random;
 use batch::Batch;
 use closing::Closing;
 use flushes::Flushes;
@@ -64,7 +65,8 @@ fn run(house: Arc<House>, orders: Orders) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            house.say(format_args!("nothing will be reported: the system gave no runtime: {error}"));
+            house
+                .say(format_args!("nothing will be reported: the system gave no runtime: {error}"));
             return;
         }
     };
@@ -105,7 +107,7 @@ struct Watch {
     /// The renderers that have been heard of and are not gone.
     renderers: BTreeSet<Uuid>,
     consent: orders::Consent,
-    dice: orders::Dice,
+    dice: Random,
     closing: Option<Closing>,
 }
 
@@ -257,9 +259,8 @@ impl Watch {
             Visit::Settle(settled) => {
                 self.send_batch();
                 // What came before is handled, so it is on disk if it can be.
-                let is_settled = self.outbox.as_mut().is_none_or(|outbox| {
-                    outbox.spool().try_again()
-                });
+                let is_settled =
+                    self.outbox.as_mut().is_none_or(|outbox| outbox.spool().try_again());
                 settled.keep(is_settled);
             }
             Visit::Consent(is_given) => {
@@ -299,9 +300,10 @@ impl Watch {
     /// What main itself has captured.
     fn captured(&mut self, envelope: &sentry::Envelope) {
         let mut bytes = Vec::new();
-        let parsed = envelope.to_writer(&mut bytes).map_err(|error| error.to_string()).and_then(
-            |()| Envelope::parse(bytes).map_err(|error| error.to_string()),
-        );
+        let parsed = envelope
+            .to_writer(&mut bytes)
+            .map_err(|error| error.to_string())
+            .and_then(|()| Envelope::parse(bytes).map_err(|error| error.to_string()));
         let mut envelope = match parsed {
             Ok(envelope) => envelope,
             Err(error) => {
@@ -345,7 +347,7 @@ impl Watch {
                 } else {
                     (None, Some(answer))
                 };
-                let answered = self.accept_with(Some(from), accepted, when_sent);
+                let answered = self.accept_with(Some(from), *accepted, when_sent);
                 if let Some(answer) = answer {
                     answer(answered);
                 }
@@ -390,7 +392,8 @@ impl Watch {
                 let sender = self.sender(id, from);
                 let scope = self.scope_for(Process::Renderer(id));
                 let now = self.house.clock.now();
-                let merged = self.merge.renderer(envelope, &sender, &scope, now, self.dice.roll());
+                let merged =
+                    self.merge.renderer(envelope, &sender, &scope, now, self.dice.fraction());
                 if merged.facts.panics > 0 {
                     self.house.say(format_args!("a hook panicked; the event goes on unchanged"));
                 }
@@ -403,15 +406,17 @@ impl Watch {
                 }
             }
             Message::Log(log) => {
-                let (sender, scope) = (self.sender(id, from), self.scope_for(Process::Renderer(id)));
+                let (sender, scope) =
+                    (self.sender(id, from), self.scope_for(Process::Renderer(id)));
                 let log = self.merge.log(log, &sender, &scope, self.house.clock.now());
-                self.batch.log(log, Instant::now());
+                self.batch.log(&log, Instant::now());
                 MessageAnswer::Taken
             }
             Message::Metric(metric) => {
-                let (sender, scope) = (self.sender(id, from), self.scope_for(Process::Renderer(id)));
+                let (sender, scope) =
+                    (self.sender(id, from), self.scope_for(Process::Renderer(id)));
                 let metric = self.merge.metric(metric, &sender, &scope, self.house.clock.now());
-                self.batch.metric(metric, Instant::now());
+                self.batch.metric(&metric, Instant::now());
                 MessageAnswer::Taken
             }
             Message::Flush => {
@@ -471,7 +476,8 @@ impl Watch {
         let at = self.house.clock.now();
         let (changes, refusals) = self.probe.look(at);
         for (refusal, count) in refusals.iter() {
-            self.house.say(format_args!("{count} of main's scope in `sentry` was refused: {refusal}"));
+            self.house
+                .say(format_args!("{count} of main's scope in `sentry` was refused: {refusal}"));
         }
         self.house.with_scopes(|scopes| {
             for change in changes {
@@ -484,9 +490,10 @@ impl Watch {
     /// What a renderer is called in what it reports.
     fn sender(&self, id: Uuid, from: Option<&RendererInfo>) -> Sender {
         let info = from.cloned().unwrap_or_else(|| RendererInfo::new(id));
-        let asked = self.get_renderer_name.as_ref().and_then(|get| {
-            catch_unwind(AssertUnwindSafe(|| get(&info))).unwrap_or_default()
-        });
+        let asked = self
+            .get_renderer_name
+            .as_ref()
+            .and_then(|get| catch_unwind(AssertUnwindSafe(|| get(&info))).unwrap_or_default());
         let name = asked.or(info.name).unwrap_or_else(|| RENDERER.to_owned());
         Sender::renderer(id, name)
     }
@@ -518,7 +525,7 @@ impl Watch {
             self.renderers.len(),
         );
         identity.set_context("guardhouse", &own);
-        self.house.set_contexts(identity.contexts());
+        self.house.set_contexts(identity.contexts().clone());
     }
 }
 

@@ -3,7 +3,7 @@ use guardhouse_protocol::json::Value;
 use super::*;
 
 fn gathered() -> Contexts {
-    let app = App { name: "notes".into(), version: "1.4.2".into() };
+    let app = App::new("notes", "1.4.2");
     gather(&app, Timestamp::from_unix(1_795_193_675, 590_000_000))
 }
 

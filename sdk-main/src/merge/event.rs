@@ -7,7 +7,7 @@ use guardhouse_protocol::scope::Field;
 use super::breadcrumbs::Carried;
 use super::identity::object;
 use super::room::{Room, meta_of_length};
-use super::{Facts, Laying, if_possible, privacy};
+use super::{Facts, Laying, Process, if_possible, privacy};
 use crate::losses::Reason;
 
 /// What kind of event it is.
@@ -101,7 +101,7 @@ impl Laying<'_> {
     }
 
     /// Paths that are the same everywhere, and no secrets.
-    fn clean<'t>(&self, splice: &mut Splice<'t, '_>, event: &Object<'t>) {
+    pub(super) fn clean<'t>(&self, splice: &mut Splice<'t, '_>, event: &Object<'t>) {
         let roots = &self.identity.roots;
         self.stacks(splice, event);
         self.images(splice, event);
@@ -323,7 +323,10 @@ impl Laying<'_> {
         if splice.get(&["user", "ip_address"]).is_some_and(|address| address == r#""{{auto}}""#) {
             if_possible(splice.remove(&["user", "ip_address"]));
         }
-        if_possible(splice.remove(&["server_name"]));
+        // Main says it only if the application has set it.
+        if self.from.process != Process::Main {
+            if_possible(splice.remove(&["server_name"]));
+        }
         if_possible(splice.set(&["sdk", "settings", "infer_ip"], "never"));
     }
 

@@ -95,6 +95,11 @@ impl Identity {
         }
     }
 
+    /// All contexts that were set, as one object.
+    pub fn contexts(&self) -> &Json {
+        &self.contexts
+    }
+
     /// A text of one of the contexts.
     pub(super) fn context_text(&self, name: &str, member: &str) -> Option<String> {
         let text = object(&self.contexts).at(&[name, member])?.as_str()?.into_owned();

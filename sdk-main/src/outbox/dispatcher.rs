@@ -12,7 +12,6 @@ mod categories;
 mod config;
 mod limits;
 mod queued;
-mod random;
 #[cfg(test)]
 mod tests;
 
@@ -184,6 +183,15 @@ impl Dispatcher {
     /// The categories that Sentry wants nothing of now.
     pub fn limited(&self, now: Instant) -> Categories {
         self.limits.limited(now, Categories::ALL)
+    }
+
+    /// Whether an envelope may go now, or as soon as those before it have gone.
+    pub fn can_go_now(&self, now: Instant, id: EntryId) -> bool {
+        let limited =
+            |waiting: &Waiting| !self.limits.limited(now, waiting.queued.primary).is_empty();
+        !self.is_paused
+            && !self.backoff.is_active()
+            && self.queue.get(&id).is_some_and(|waiting| !limited(waiting))
     }
 
     /// The counts that no report has taken with it. After an abandoned report they are whole again, so

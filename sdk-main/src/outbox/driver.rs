@@ -395,7 +395,9 @@ impl Outbox {
         match error {
             ReadError::Broken { salvaged } => {
                 self.house.say(format_args!("a stored envelope is damaged, and was set aside"));
-                salvaged.and_then(|id| self.spool.entry(id)).map_or(Unready::Gone, Unready::Salvaged)
+                salvaged
+                    .and_then(|id| self.spool.entry(id))
+                    .map_or(Unready::Gone, Unready::Salvaged)
             }
             ReadError::Gone => Unready::Gone,
             ReadError::Io(error) => {

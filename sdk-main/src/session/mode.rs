@@ -178,6 +178,11 @@ impl Sessions {
         std::mem::take(&mut self.is_changed).then(|| record::write(self.sessions.iter()))
     }
 
+    /// Whether nothing more is to be said of any of them, so that the record can be removed.
+    pub fn is_settled(&self) -> bool {
+        self.sessions.iter().all(Session::is_settled)
+    }
+
     fn background(&self) -> Option<Duration> {
         match self.mode {
             SessionMode::Window { background } => Some(background),

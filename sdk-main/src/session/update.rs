@@ -63,7 +63,7 @@ impl Update {
     /// What tells it from all other updates: the id of the session and the number. What is spooled under
     /// a name of it replaces what was spooled under it before.
     pub fn name(&self) -> String {
-        format!("{}-{}", self.id.simple(), number(self.is_init))
+        format!("{}_{}", self.id.simple(), number(self.is_init))
     }
 
     /// The payload of the item.

@@ -33,7 +33,7 @@ pub(crate) struct Orders {
     pub(super) guardhouse: Guardhouse,
     pub(super) app: App,
     pub(super) started: SystemTime,
-    pub(super) dice: Dice,
+    pub(super) dice: Random,
 }
 
 /// What the outbox is made of.
@@ -74,15 +74,18 @@ impl Orders {
             guardhouse: Guardhouse { mode: options.ipc_mode, namespace: namespace.clone() },
             app: options.app.clone(),
             started: SystemTime::now(),
-            dice: Dice(Random::new(seed.0)),
+            dice: Random::new(seed.0),
         };
         let Some(dsn) = dsn else { return Ok(orders) };
         let (http, told_dsn) = match &options.tunnel {
             Some(url) => (http(options, "tunnel", Target::tunnel(url))?, Some(dsn.to_string())),
             None => (http(options, "dsn", Target::dsn(dsn))?, None),
         };
-        let mut spool = Spool::open_for(&cache_dir, limits(options), options.hook.clone())
-            .map_err(|source| InitError::CacheDir { path: cache_dir, source })?;
+        let spool = match &options.hook {
+            Some(hook) => Spool::open_with_hook(&cache_dir, limits(options), hook.clone()),
+            None => Spool::open(&cache_dir, limits(options)),
+        };
+        let mut spool = spool.map_err(|source| InitError::CacheDir { path: cache_dir, source })?;
         // On disk before `init` returns: from then on a run that is killed is known to have been.
         orders.sessions = sessions(options, sentry);
         if let Some(sessions) = &mut orders.sessions {
@@ -104,9 +107,8 @@ fn http(
     option: &'static str,
     target: Result<Target, HttpError>,
 ) -> Result<HttpOptions, InitError> {
-    let address = |option| {
-        move |error: HttpError| InitError::Address { option, reason: error.to_string() }
-    };
+    let address =
+        |option| move |error: HttpError| InitError::Address { option, reason: error.to_string() };
     let mut proxies = Proxies::from_environment();
     if let Some(url) = &options.sentry.http_proxy {
         proxies = proxies.http(url).map_err(address("http_proxy"))?;
@@ -157,9 +159,10 @@ fn merge(options: &Options, sentry: &ClientOptions, dsn: Option<&Dsn>) -> Merge 
     if let Some(dsn) = dsn {
         identity = identity.public_key(dsn.public_key());
     }
-    let root = options.app_root.clone().or_else(|| {
-        Some(std::env::current_exe().ok()?.parent()?.to_owned())
-    });
+    let root = options
+        .app_root
+        .clone()
+        .or_else(|| Some(std::env::current_exe().ok()?.parent()?.to_owned()));
     identity = identity.app_roots(root);
 
     let EventSamplingStrategy::FixedRate(rate) = sentry.event_sampling_strategy else {
@@ -210,15 +213,5 @@ impl Consent {
         }
         std::fs::write(&temporary, if is_given { GIVEN } else { REVOKED })?;
         std::fs::rename(&temporary, &self.file)
-    }
-}
-
-/// What chooses events where not all are wanted.
-pub(super) struct Dice(Random);
-
-impl Dice {
-    /// A number from 0 up to 1.
-    pub(super) fn roll(&mut self) -> f64 {
-        (self.0.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 }

@@ -18,7 +18,7 @@ fn now() -> Timestamp {
 }
 
 fn page() -> Sender {
-    Sender { id: PAGE, name: "settings".into() }
+    Sender::renderer(PAGE, "settings")
 }
 
 fn hear(scopes: &mut Scopes, process: Process, seconds: i64, text: &str) {

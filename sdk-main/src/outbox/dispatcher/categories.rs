@@ -32,10 +32,14 @@ impl Categories {
     /// An attachment of which Sentry makes an event is held back as an error only: without it there
     /// would be no event, and Sentry takes it as long as it takes errors.
     pub fn of(item: &Item) -> Self {
-        let category = match item.item_type() {
+        Self::of_category(match item.item_type() {
             ItemType::Attachment if item.creates_event() => Category::Error,
             item_type => category_of(item_type),
-        };
+        })
+    }
+
+    /// What holds back an item that counts as this.
+    pub fn of_category(category: Category) -> Self {
         let size = match category {
             Category::LogItem => Some(Category::LogByte),
             Category::TraceMetric => Some(Category::TraceMetricByte),

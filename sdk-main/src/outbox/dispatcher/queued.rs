@@ -42,7 +42,19 @@ impl Queued {
     /// What it is about are its events, transactions, feedback, logs and the like. If it has none of
     /// them, it is about its sessions; else about whatever is there.
     pub fn new(id: EntryId, priority: Priority, items: &[Item]) -> Self {
-        let all = || items.iter().map(Categories::of);
+        Self::of(id, priority, || items.iter().map(Categories::of))
+    }
+
+    /// An envelope that is not at hand, and of whose items only the categories are known.
+    pub fn of_categories(id: EntryId, priority: Priority, categories: &[Category]) -> Self {
+        Self::of(id, priority, || categories.iter().copied().map(Categories::of_category))
+    }
+
+    fn of<I: Iterator<Item = Categories>>(
+        id: EntryId,
+        priority: Priority,
+        all: impl Fn() -> I,
+    ) -> Self {
         let first = all().map(rank).min();
         let primary = all()
             .filter(|categories| Some(rank(*categories)) == first)
