@@ -1,27 +1,29 @@
 //! Whatever comes and however the server behaves, what the [world](crate::world) checks holds.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use guardhouse_main::losses::Reason;
-use guardhouse_main::outbox::Priority;
-use guardhouse_main::outbox::dispatcher::Categories;
+use guardhouse_main::outbox::dispatcher::{
+    Answer, Categories, Config, Dispatcher, Outcome, Poll, Queued,
+};
+use guardhouse_main::outbox::{EntryId, Priority};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
-use proptest::test_runner::{Config, RngSeed};
+use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 
 use crate::server::{Reply, category, reply};
 use crate::world::{Arrival, Event, Phase, World};
 
 /// The same cases in every run, as many as `PROPTEST_CASES` says.
-fn config() -> Config {
+fn config() -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES");
-    Config {
+    ProptestConfig {
         cases: asked.ok().and_then(|n| n.parse().ok()).unwrap_or(400),
         rng_seed: RngSeed::Fixed(0x6a_7e),
         failure_persistence: None,
         max_shrink_iters: 20_000,
-        ..Config::default()
+        ..ProptestConfig::default()
     }
 }
 
@@ -68,6 +70,15 @@ fn phase() -> impl Strategy<Value = Phase> {
     (time(), replies).prop_map(|(lasts, replies)| Phase { lasts, replies })
 }
 
+/// What may stand in a header: something like what should, or anything.
+fn header() -> impl Strategy<Value = Option<String>> {
+    proptest::option::of(prop_oneof![
+        "([0-9.e+-]{0,7}(:[a-z_;]{0,12}){0,4},? ?){0,4}",
+        "[A-Z][a-z]{2}, [0-9]{1,2} (Jan|Feb|Xxx) [0-9]{1,5} [0-9:]{8} GMT",
+        ".*",
+    ])
+}
+
 proptest! {
     #![proptest_config(config())]
 
@@ -79,5 +90,35 @@ proptest! {
         durations in vec((0..5000_u64).prop_map(Duration::from_millis), 1..20),
     ) {
         World::new(seed, events, phases).run(&durations);
+    }
+
+    #[test]
+    fn no_header_silences_a_client_for_more_than_a_day(
+        status in any::<u16>(),
+        rate_limits in header(),
+        retry_after in header(),
+        date in header(),
+    ) {
+        let now = Instant::now();
+        let mut dispatcher = Dispatcher::new(Config::DEFAULT, 0);
+        let queued = Queued {
+            id: EntryId::new(1),
+            priority: Priority::Normal,
+            primary: Categories::ALL,
+            secondary: Categories::NONE,
+            stored: false,
+        };
+        dispatcher.add(now, queued);
+        dispatcher.poll(now);
+        dispatcher.handle_outcome(now, Outcome::Answer(Answer {
+            status,
+            rate_limits: rate_limits.as_deref(),
+            retry_after: retry_after.as_deref(),
+            date: date.as_deref(),
+        }));
+        dispatcher.add(now, queued);
+        let day = now + Duration::from_secs(24 * 60 * 60);
+        let is_sent = matches!(dispatcher.poll(day), Poll::Send { without: Categories::NONE, .. });
+        prop_assert!(is_sent);
     }
 }

@@ -65,7 +65,8 @@ pub enum Verdict {
     Delivered,
     /// Sentry asked for less and counts it itself: delete it, and count nothing.
     Discard,
-    /// Sentry refused it: delete it, and count what was sent as lost for this reason.
+    /// Sentry refused it: delete it, and count what was sent as lost for this reason, but for the
+    /// report that [`Poll`](super::Poll) had put into it, which tells of what is counted already.
     Lose(Reason),
     /// It is not known to have arrived: leave it where it is. It will be asked for again.
     Keep,
