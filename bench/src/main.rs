@@ -34,6 +34,11 @@ const ROWS: &[Row] = &[
         run: rows::envelope::run,
     },
     Row {
+        name: "outbox",
+        about: "an envelope acknowledged, and so on disk",
+        run: rows::outbox::run,
+    },
+    Row {
         name: "splice",
         about: "the JSON of an event checked, edited and written",
         run: rows::splice::run,

@@ -30,7 +30,6 @@ pub(crate) struct Subject {
 /// Which way is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Better {
-    #[cfg_attr(not(test), expect(dead_code, reason = "no row measures throughput yet"))]
     Higher,
     Lower,
 }
