@@ -34,6 +34,11 @@ const ROWS: &[Row] = &[
         run: rows::envelope::run,
     },
     Row {
+        name: "merge",
+        about: "the scope of all processes laid over an event",
+        run: rows::merge::run,
+    },
+    Row {
         name: "splice",
         about: "the JSON of an event checked, edited and written",
         run: rows::splice::run,

@@ -1,6 +1,7 @@
 //! The subjects, one file each.
 
 pub(crate) mod envelope;
+pub(crate) mod merge;
 pub(crate) mod splice;
 
 /// The release that events are given.
