@@ -80,7 +80,7 @@ impl Settings {
     }
 
     /// Takes a sample of ours and a sample of the peer's in turn, for every round.
-    fn alternate(
+    pub(crate) fn alternate(
         &self,
         mut ours: impl FnMut() -> f64,
         mut peer: impl FnMut() -> f64,

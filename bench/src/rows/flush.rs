@@ -1,6 +1,6 @@
 //! A server that takes the connection and never answers: how long `flush` and the end take.
 //!
-//! The peer is the stock transport of `sentry` (with `reqwest`). It is given an event and asked to
+//! The peer is the stock transport of `sentry` (with `ureq`). It is given an event and asked to
 //! flush within 200 ms, and then to close; whatever of it has not returned after a while is written
 //! down as that while, so the peer's number is a lower bound.
 
@@ -44,8 +44,7 @@ pub(crate) fn run(_settings: &Settings) -> Vec<Measure> {
 
 fn ours(dsn: &str) -> (Duration, Duration) {
     let directory = scratch("flush");
-    let options =
-        Options::new(app!()).dsn(dsn).cache_dir(&directory).shutdown_timeout(TIMEOUT);
+    let options = Options::new(app!()).dsn(dsn).cache_dir(&directory).shutdown_timeout(TIMEOUT);
     let guard = guardhouse_main::init(options).expect("the directory is ours");
     sentry::capture_message("hello", Level::Info);
     let start = Instant::now();
@@ -67,9 +66,10 @@ fn peer(dsn: &str) -> (Duration, Duration) {
         let client = std::sync::Arc::new(Client::from(options));
         let hub = Hub::new(Some(client.clone()), std::sync::Arc::default());
         hub.capture_message("hello", Level::Info);
-        for end in [|client: &Client| client.flush(Some(TIMEOUT)), |client: &Client| {
-            client.close(Some(TIMEOUT))
-        }] {
+        for end in [
+            |client: &Client| client.flush(Some(TIMEOUT)),
+            |client: &Client| client.close(Some(TIMEOUT)),
+        ] {
             let start = Instant::now();
             end(&client);
             if sender.send(start.elapsed()).is_err() {

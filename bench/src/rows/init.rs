@@ -42,11 +42,8 @@ pub(crate) fn run(settings: &Settings) -> Vec<Measure> {
         },
     );
     let bound = peer.iter().map(|seconds| seconds + MAY_ADD.as_secs_f64()).collect();
-    let subject = Subject {
-        name: "init: until it returns",
-        peer: "sentry::init + 2 ms",
-        goal: 1.0,
-    };
+    let subject =
+        Subject { name: "init: until it returns", peer: "sentry::init + 2 ms", goal: 1.0 };
     let measure = Measure::time(subject, ours, bound);
     let _ = std::fs::remove_dir_all(directory);
     vec![measure]

@@ -22,7 +22,7 @@ const QUEUED: usize = 30;
 /// Measures the row.
 pub(crate) fn run(settings: &Settings) -> Vec<Measure> {
     let envelope = envelope();
-    let folder = std::env::temp_dir().join(format!("guardhouse-bench-{}", std::process::id()));
+    let folder = super::scratch("outbox");
     let mut ours = Ours::new(folder.join("ours"));
     let mut peer = Peer::new(folder.join("peer"));
     let subject = Subject {
