@@ -6,5 +6,6 @@
 //! [`sentry`] is a Sentry on this computer that says what arrived, and behaves as badly as it is told.
 
 pub mod corpus;
+pub mod desk;
 pub mod oracle;
 pub mod sentry;
