@@ -165,7 +165,7 @@ fn check(cache: &Cache, said: &Said, context: &str) {
 #[test]
 fn a_process_that_ends_anywhere_loses_nothing_and_makes_nothing_twice() {
     for &step in Step::ALL {
-        for times in [1, 2, 5] {
+        for times in [1, 4] {
             let cache = Cache::new();
             let mut said = Said::default();
             work(&cache, 0, None, &mut said);
