@@ -82,7 +82,8 @@ fn script(cache: &Path, hook: Hook, round: &str) {
         let outcome = event(format!("end-{run}"));
         let key = key("end");
         let outcome = Outcome { key: &key, priority: Priority::Session, envelope: &outcome };
-        let _ = spool.settle(run, &[outcome], at(0)).unwrap();
+        // Another time, so that a second one would have another name.
+        let _ = spool.settle(run, &[outcome], at(round.parse().unwrap())).unwrap();
     }
     for number in 0..6 {
         let message = format!("{round}-{number}");
@@ -122,7 +123,7 @@ fn check(cache: &Cache, said: &Said, context: &str) {
         let outcome = event(format!("end-{run}"));
         let key = key("end");
         let outcome = Outcome { key: &key, priority: Priority::Session, envelope: &outcome };
-        let _ = spool.settle(run, &[outcome], at(0)).unwrap();
+        let _ = spool.settle(run, &[outcome], at(99)).unwrap();
     }
     let ids: Vec<EntryId> = spool.entries().map(|entry| entry.id).collect();
     let mut there = Vec::new();
