@@ -9,7 +9,6 @@ use std::time::{Duration, SystemTime};
 
 use guardhouse_protocol::Envelope;
 
-use super::Key;
 use crate::losses::{Category, Reason, category_of};
 use crate::outbox::Priority;
 
@@ -42,6 +41,30 @@ pub(super) enum Mark {
     Number(u64),
     /// The name that its author gave it.
     Key(Key),
+}
+
+/// A name for what there is once in a run: lower-case letters, digits and underscores, at most 32.
+///
+/// ```
+/// use guardhouse_main::outbox::spool::Key;
+///
+/// assert_eq!(Key::new("session").unwrap().as_str(), "session");
+/// assert_eq!(Key::new("../session"), None);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key(String);
+
+impl Key {
+    /// Checks a name.
+    pub fn new(key: &str) -> Option<Self> {
+        let is_good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        ((1..=32).contains(&key.len()) && key.bytes().all(is_good)).then(|| Self(key.to_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Milliseconds since 1970, as names hold them.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use guardhouse_protocol::{Header, Item};
+use guardhouse_protocol::{Envelope, Header, Item};
 
 use super::*;
 use crate::losses::Losses;
@@ -134,10 +134,7 @@ fn key(name: &str) -> Key {
     Key::new(name).unwrap()
 }
 
+#[cfg(unix)]
 fn mode(path: &Path) -> u32 {
-    #[cfg(unix)]
-    return std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions())
-        & 0o777;
-    #[cfg(not(unix))]
-    return if path.is_dir() { 0o700 } else { 0o600 };
+    std::os::unix::fs::PermissionsExt::mode(&path.metadata().unwrap().permissions()) & 0o777
 }

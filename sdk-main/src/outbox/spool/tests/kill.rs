@@ -82,7 +82,8 @@ fn script(cache: &Path, hook: Hook, round: &str) {
         let outcome = event(format!("end-{run}"));
         let key = key("end");
         let outcome = Outcome { key: &key, priority: Priority::Session, envelope: &outcome };
-        let _ = spool.settle(run, &[outcome], at(0)).unwrap();
+        // Another time, so that a second one would have another name.
+        let _ = spool.settle(run, &[outcome], at(round.parse().unwrap())).unwrap();
     }
     for number in 0..6 {
         let message = format!("{round}-{number}");
@@ -122,7 +123,7 @@ fn check(cache: &Cache, said: &Said, context: &str) {
         let outcome = event(format!("end-{run}"));
         let key = key("end");
         let outcome = Outcome { key: &key, priority: Priority::Session, envelope: &outcome };
-        let _ = spool.settle(run, &[outcome], at(0)).unwrap();
+        let _ = spool.settle(run, &[outcome], at(99)).unwrap();
     }
     let ids: Vec<EntryId> = spool.entries().map(|entry| entry.id).collect();
     let mut there = Vec::new();
@@ -165,7 +166,7 @@ fn check(cache: &Cache, said: &Said, context: &str) {
 #[test]
 fn a_process_that_ends_anywhere_loses_nothing_and_makes_nothing_twice() {
     for &step in Step::ALL {
-        for times in [1, 2, 5] {
+        for times in [1, 4] {
             let cache = Cache::new();
             let mut said = Said::default();
             work(&cache, 0, None, &mut said);
