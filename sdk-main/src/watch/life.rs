@@ -144,7 +144,8 @@ impl Life {
         let found = outbox.read_held();
         let dead_runs: Vec<DeadRun> = outbox.spool().dead_runs().cloned().collect();
         for run in dead_runs {
-            let updates = last_words(&run, &found);
+            let own = outbox.spool().outcomes_of(run.run);
+            let updates = last_words(&run, own.iter().chain(&found));
             let keyed: Vec<_> = updates
                 .iter()
                 .filter_map(|update| Some((Key::new(&update.name())?, envelope(update).ok()?)))
@@ -160,7 +161,7 @@ impl Life {
 }
 
 /// What is still to be said of the sessions of a dead run.
-fn last_words(run: &DeadRun, found: &[Envelope]) -> Vec<Update> {
+fn last_words<'e>(run: &DeadRun, found: impl Iterator<Item = &'e Envelope>) -> Vec<Update> {
     let Some(side) = run.sides.iter().find(|side| side.name == RECORD) else { return Vec::new() };
     let mut dead = Dead::from_record(&side.bytes);
     for envelope in found {

@@ -125,6 +125,16 @@ impl Spool {
         self.adoption.dead.iter().map(|(_, dead)| dead)
     }
 
+    /// The outcomes that a dead run has put itself and that were not sent, which only its own folder
+    /// knows of until it is concluded. One that cannot be read is left out.
+    pub fn outcomes_of(&self, run: RunId) -> Vec<Envelope> {
+        let dead = self.adoption.dead.iter().find(|(_, dead)| dead.run == run);
+        let Some((folder, _)) = dead else { return Vec::new() };
+        let names = own_keyed(folder).unwrap_or_default();
+        let read = |name: &Name| Envelope::parse(folder.read(&name.envelope()).ok()?).ok();
+        names.iter().filter_map(read).collect()
+    }
+
     /// Concludes a dead run: spools the outcomes, each of which it has once and durable, and then
     /// deletes what they were made from. On an error it can be tried again, now or at the next start.
     pub fn settle(

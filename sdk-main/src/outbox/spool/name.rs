@@ -43,7 +43,7 @@ pub(super) enum Mark {
     Key(Key),
 }
 
-/// A name for what there is once in a run: lower-case letters, digits and underscores, at most 32.
+/// A name for what there is once in a run: lower-case letters, digits and underscores, at most 40.
 ///
 /// ```
 /// use guardhouse_main::outbox::spool::Key;
@@ -58,7 +58,7 @@ impl Key {
     /// Checks a name.
     pub fn new(key: &str) -> Option<Self> {
         let is_good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        ((1..=32).contains(&key.len()) && key.bytes().all(is_good)).then(|| Self(key.to_owned()))
+        ((1..=40).contains(&key.len()) && key.bytes().all(is_good)).then(|| Self(key.to_owned()))
     }
 
     /// The name.
@@ -319,7 +319,7 @@ mod tests {
         let mut longest = Category::ALL.to_vec();
         longest.sort_by_key(|category| std::cmp::Reverse(category.name().len()));
         longest.truncate(CATEGORIES);
-        let mark = Mark::Key(Key::new(&"k".repeat(32)).unwrap());
+        let mark = Mark::Key(Key::new(&"k".repeat(40)).unwrap());
         let name = Name { length: u64::MAX, categories: longest, ..name(mark) };
         assert!(name.lost(Reason::InternalSdkError).len() <= 255);
     }
