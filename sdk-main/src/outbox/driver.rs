@@ -226,6 +226,7 @@ impl Outbox {
         let (http, result) = in_flight.exchange.as_mut().await;
         self.http = Some(http);
         let Some(InFlight { id, report, left_out, .. }) = self.in_flight.take() else { return };
+        self.spool.set_busy(None);
         if let Err(error) = &result {
             self.house.say(format_args!("nothing could be sent: {error}"));
         }
@@ -234,7 +235,7 @@ impl Outbox {
                 status: answer.status,
                 rate_limits: answer.rate_limits.as_deref(),
                 retry_after: answer.retry_after.as_deref(),
-                date: None,
+                date: answer.date.as_deref(),
             }),
             Err(_) => Outcome::Failed,
         };
@@ -304,6 +305,7 @@ impl Outbox {
                         let result = http.send(upload).await;
                         (http, result)
                     });
+                    self.spool.set_busy(id);
                     self.in_flight = Some(InFlight { id, report, left_out, exchange });
                     return None;
                 }
@@ -419,6 +421,7 @@ impl Outbox {
     /// Leaves what is on its way. Whether it arrived is not known, so it is sent again later.
     pub(crate) fn abandon(&mut self) {
         if self.in_flight.take().is_some() {
+            self.spool.set_busy(None);
             self.dispatcher.handle_outcome(Instant::now(), Outcome::Abandoned);
         }
         self.http = None;

@@ -46,8 +46,8 @@ use std::time::Duration;
 use body::Body;
 use deadline::{Deadline, Progress};
 use hyper::header::{
-    CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION,
-    RETRY_AFTER, USER_AGENT,
+    CONTENT_ENCODING, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderName, HeaderValue,
+    PROXY_AUTHORIZATION, RETRY_AFTER, USER_AGENT,
 };
 use hyper::{Method, Request, StatusCode};
 use line::{Asked, Line};
@@ -94,6 +94,8 @@ pub struct Answer {
     pub rate_limits: Option<String>,
     /// `Retry-After`.
     pub retry_after: Option<String>,
+    /// `Date`: the server's clock, by which a `Retry-After` that is a date is to be read.
+    pub date: Option<String>,
 }
 
 impl Answer {
@@ -230,6 +232,7 @@ fn answer(status: StatusCode, headers: &HeaderMap) -> Answer {
         status: status.as_u16(),
         rate_limits: read(&X_SENTRY_RATE_LIMITS),
         retry_after: read(&RETRY_AFTER),
+        date: read(&DATE),
     }
 }
 

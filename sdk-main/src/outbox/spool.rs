@@ -229,6 +229,12 @@ impl Spool {
         }
     }
 
+    /// An entry is being sent, or none is any more. As long as it is, it is not given up: it may have
+    /// arrived, and must not be counted as lost then.
+    pub fn set_busy(&mut self, id: Option<EntryId>) {
+        self.table.set_busy(id);
+    }
+
     /// Whether an entry is on disk.
     pub fn is_durable(&self, id: EntryId) -> bool {
         self.table.get(id).is_some_and(|held| matches!(held.place, Place::Disk { .. }))

@@ -12,9 +12,7 @@ use std::time::{Duration, Instant};
 use guardhouse_main::outbox::spool::{Hook, Step};
 use guardhouse_main::sentry::{self, Breadcrumb, Level};
 use guardhouse_main::session::SessionMode;
-use guardhouse_main::{
-    Channel, Guard, MessageAnswer, Options, RendererInfo, Uuid, app, init,
-};
+use guardhouse_main::{Channel, Guard, MessageAnswer, Options, RendererInfo, Uuid, app, init};
 
 fn main() -> ExitCode {
     let mut options = Options::new(app!()).release("desk@5.1.0").environment("test");
@@ -108,8 +106,12 @@ fn obey(guard: &Guard, word: &str, rest: &str) {
             post(guard, first, Channel::Envelope, event, id);
         }
         "scope" => post(guard, first, Channel::Scope, second.to_owned(), "scope"),
-        "envelope" => post(guard, first, Channel::Envelope, second.replace("\\n", "\n"), "envelope"),
-        "feedback" => post(guard, first, Channel::Feedback, second.replace("\\n", "\n"), "feedback"),
+        "envelope" => {
+            post(guard, first, Channel::Envelope, second.replace("\\n", "\n"), "envelope");
+        }
+        "feedback" => {
+            post(guard, first, Channel::Feedback, second.replace("\\n", "\n"), "feedback");
+        }
         "gone" => {
             guard.renderer_gone(renderer(first).id);
             say("done");

@@ -19,7 +19,8 @@ fn what_main_captures_arrives_with_what_renderers_know() {
             .with_breadcrumb("opened")
             .times(1),
     );
-    let scope = r#"{"tags":{"from-page":"yes"},"breadcrumbs":[{"message":"clicked","timestamp":1}]}"#;
+    let scope =
+        r#"{"tags":{"from-page":"yes"},"breadcrumbs":[{"message":"clicked","timestamp":1}]}"#;
     assert_eq!(desk.ask(&format!("scope 1 {scope}")), "answer scope taken");
     desk.ask("tag from-main yes");
     desk.ask("crumb opened");

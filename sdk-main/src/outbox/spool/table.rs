@@ -38,6 +38,8 @@ pub(super) struct Table {
     bytes: u64,
     in_memory: BTreeSet<EntryId>,
     memory_bytes: u64,
+    /// One that is not given up now.
+    busy: Option<EntryId>,
 }
 
 /// Room that is asked for.
@@ -69,6 +71,10 @@ impl Table {
         }
         self.order.remove(&turn(id, &held));
         Some(held)
+    }
+
+    pub(super) fn set_busy(&mut self, id: Option<EntryId>) {
+        self.busy = id;
     }
 
     pub(super) fn get(&self, id: EntryId) -> Option<&Held> {
@@ -109,7 +115,8 @@ impl Table {
             .order
             .iter()
             .take_while(|(Reverse(other), ..)| *other >= priority)
-            .filter(|(.., id)| !room.is_in_memory || self.in_memory.contains(id));
+            .filter(|(.., id)| !room.is_in_memory || self.in_memory.contains(id))
+            .filter(|(.., id)| self.busy != Some(*id));
         while count + 1 > room.max_count || bytes.saturating_add(length) > room.max_bytes {
             let id = candidates.next()?.2;
             bytes -= self.entries.get(&id)?.name.length;
@@ -125,7 +132,7 @@ impl Table {
             .iter()
             .take_while(|(Reverse(other), ..)| *other >= priority)
             .map(|turn| turn.2)
-            .find(|id| !self.in_memory.contains(id))
+            .find(|id| !self.in_memory.contains(id) && self.busy != Some(*id))
     }
 
     /// The entries that are kept since before `limit`.
@@ -137,7 +144,8 @@ impl Table {
                 self.order
                     .range(first..)
                     .take_while(|turn| turn.0 == Reverse(priority) && turn.1 < limit)
-                    .map(|turn| turn.2),
+                    .map(|turn| turn.2)
+                    .filter(|id| self.busy != Some(*id)),
             );
         }
         old
