@@ -109,6 +109,7 @@ impl Http {
     /// Reads the options. It connects to nobody and reads no file.
     pub fn new(options: HttpOptions) -> Result<Self, HttpError> {
         let HttpOptions { target, proxies, timeouts, trust } = options;
+        let timeouts = timeouts.bounded();
         Ok(Self { target, proxies, timeouts, tls: Tls::new(trust), kept: None })
     }
 

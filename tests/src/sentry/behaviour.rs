@@ -143,31 +143,30 @@ impl Script {
         }
     }
 
-    /// What to do with the next request, if something was asked.
-    pub(super) fn for_request(&self) -> Option<Behaviour> {
+    /// What to do with the next request, if something was asked. If the connection is to hang, it
+    /// ends on a recovery that comes at any time after this.
+    pub(super) fn for_request(&self, stream: &TcpStream) -> Option<Behaviour> {
         let mut state = self.state.lock().unwrap();
-        state.next.pop_front().or_else(|| state.always.clone())
+        let behaviour = state.next.pop_front().or_else(|| state.always.clone());
+        if matches!(behaviour, Some(Behaviour::Hang(_) | Behaviour::AnswerEarly(_))) {
+            state.hanging.extend(stream.try_clone());
+        }
+        behaviour
     }
 
     /// Whether the next request is one whose connection hangs from its beginning.
-    pub(super) fn hangs_at_connection(&self) -> bool {
+    pub(super) fn hangs_at_connection(&self, stream: &TcpStream) -> bool {
         let is_meant =
             |behaviour: &Behaviour| matches!(behaviour, Behaviour::Hang(Stage::Connection));
         let mut state = self.state.lock().unwrap();
-        match state.next.front() {
-            Some(next) if is_meant(next) => {
-                state.next.pop_front();
-                true
-            }
-            Some(_) => false,
+        let hangs = match state.next.front() {
+            Some(next) => is_meant(next),
             None => state.always.as_ref().is_some_and(is_meant),
+        };
+        if hangs {
+            state.next.pop_front();
+            state.hanging.extend(stream.try_clone());
         }
-    }
-
-    /// Remembers a connection that is about to hang, to end that on recovery.
-    pub(super) fn hanging(&self, stream: &TcpStream) {
-        if let Ok(stream) = stream.try_clone() {
-            self.state.lock().unwrap().hanging.push(stream);
-        }
+        hangs
     }
 }

@@ -29,8 +29,8 @@ impl Shared {
     /// Serves a connection until it ends. What goes wrong with it is the client's to tell.
     pub(super) fn serve(&self, tcp: TcpStream, number: u64) {
         let Ok(mut stream) = Stream::new(tcp, self.tls.as_ref()) else { return };
-        if self.script.hangs_at_connection() {
-            self.hang(&mut stream);
+        if self.script.hangs_at_connection(stream.tcp()) {
+            stream.hang();
             return;
         }
         let mut requests = Requests::new(stream);
@@ -43,10 +43,10 @@ impl Shared {
             return Ok(false);
         }
         let arrived = Instant::now();
-        let behaviour = self.script.for_request();
+        let behaviour = self.script.for_request(requests.stream.get_ref().tcp());
         match behaviour {
             Some(Behaviour::Hang(Stage::Connection | Stage::Request)) => {
-                self.hang(requests.stream.get_mut());
+                requests.stream.get_mut().hang();
                 return Ok(false);
             }
             Some(Behaviour::ResetAtOnce) => return reset(requests.stream.get_mut()),
@@ -57,7 +57,7 @@ impl Shared {
             let stream = requests.stream.get_mut();
             write_reply(stream, reply, true)?;
             // Closed with something unread, the connection would be reset and the answer lost.
-            self.hang(stream);
+            stream.hang();
             return Ok(false);
         }
         let body = requests.body(&head, |_| match behaviour {
@@ -70,7 +70,7 @@ impl Shared {
         })?;
         let stream = requests.stream.get_mut();
         let Some(body) = body else {
-            self.hang(stream);
+            stream.hang();
             return Ok(false);
         };
         let (content, envelope) = read(&head, &body);
@@ -110,25 +110,20 @@ impl Shared {
             }
             Some(Behaviour::Hang(Stage::Head)) => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nContent-")?;
-                self.hang(stream);
+                stream.hang();
                 Ok(false)
             }
             Some(Behaviour::Hang(Stage::AnswerBody)) => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\":")?;
-                self.hang(stream);
+                stream.hang();
                 Ok(false)
             }
             // What is left are the stages before the answer.
             Some(_) => {
-                self.hang(stream);
+                stream.hang();
                 Ok(false)
             }
         }
-    }
-
-    fn hang(&self, stream: &mut Stream) {
-        self.script.hanging(stream.tcp());
-        stream.hang();
     }
 }
 

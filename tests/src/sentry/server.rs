@@ -147,6 +147,8 @@ impl Shared {
                 }
             }
             drop(listener.take());
+            // Nobody else may get the port meanwhile.
+            let held = hold(address);
             let mut state = self.state.lock().unwrap();
             state.is_listening = false;
             self.changed.notify_all();
@@ -155,6 +157,7 @@ impl Shared {
             if state.wanted == Wanted::End {
                 return;
             }
+            drop(held);
             listener = TcpListener::bind(address).ok();
             state.is_listening = listener.is_some();
             self.changed.notify_all();
@@ -178,6 +181,21 @@ impl Shared {
         }));
         self.changed.notify_all();
     }
+}
+
+/// A socket that has the port and refuses whoever connects.
+#[cfg(unix)]
+fn hold(address: SocketAddr) -> Option<std::os::fd::OwnedFd> {
+    use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).ok()?;
+    sockopt::set_socket_reuseaddr(&socket, true).ok()?;
+    bind(&socket, &address).ok()?;
+    Some(socket)
+}
+
+#[cfg(not(unix))]
+fn hold(_address: SocketAddr) -> Option<TcpListener> {
+    None
 }
 
 struct Open {

@@ -59,7 +59,7 @@ fn a_usual_body_is_compressed_and_its_length_told() {
 fn a_large_body_is_compressed_on_the_way() {
     let sentry = Sentry::start();
     let mut client = Client::of(&sentry);
-    for text in [noise(3 << 20), "c".repeat(8 << 20)] {
+    for text in [noise(2 << 20), "c".repeat(4 << 20)] {
         assert_eq!(client.send(upload(&text)).unwrap().status, 200);
         let request = sentry.requests().pop().unwrap();
         assert_eq!(request.header("Transfer-Encoding"), Some("chunked"));
@@ -74,7 +74,7 @@ fn a_file_goes_between_bytes_from_where_it_stands() {
     let sentry = Sentry::start();
     let mut client = Client::of(&sentry);
     let report = "{\"type\":\"client_report\"}\n{\"discarded_events\":[]}\n";
-    for (name, text) in [("small", "x".to_owned()), ("large", noise(3 << 20))] {
+    for (name, text) in [("small", "x".to_owned()), ("large", noise(2 << 20))] {
         let whole = envelope(&text);
         let (header, items) = whole.split_once('\n').unwrap();
         let stored = Stored::new(name, &format!("{{\"old\":true}}\n{items}behind"));
@@ -94,7 +94,7 @@ fn a_file_goes_between_bytes_from_where_it_stands() {
 fn a_file_that_is_too_short_is_our_fault_and_sends_no_envelope() {
     let sentry = Sentry::start();
     let mut client = Client::of(&sentry);
-    for (name, text) in [("short", "x".to_owned()), ("short-large", noise(3 << 20))] {
+    for (name, text) in [("short", "x".to_owned()), ("short-large", noise(2 << 20))] {
         let whole = envelope(&text);
         let stored = Stored::new(name, &whole);
         let upload = Upload::default().then_file(stored.open(), whole.len() as u64 + 1);

@@ -1,6 +1,10 @@
 //! Requests, answers, and the connection between them.
 
-use guardhouse_main::outbox::http::{HttpOptions, Proxies, SendErrorKind, Target, Upload};
+use std::time::Duration;
+
+use guardhouse_main::outbox::http::{
+    HttpOptions, Proxies, SendErrorKind, Target, Timeouts, Upload,
+};
 use guardhouse_tests::sentry::{
     Behaviour, Sentry, Stage, an_event, bad_json, hang, rate_limit, redirect, reset, retry_after,
     status,
@@ -155,7 +159,7 @@ fn an_answer_counts_though_its_body_does_not_end() {
 fn a_refusal_counts_before_everything_was_sent_and_a_success_does_not() {
     let sentry = Sentry::start();
     let mut client = Client::of(&sentry);
-    let large = noise(4 << 20);
+    let large = noise(2 << 20);
     sentry.next(status(413).early());
     assert_eq!(client.send(upload(&large)).unwrap().status, 413);
     sentry.next(status(200).early());
@@ -173,6 +177,13 @@ fn neither_errors_nor_debug_output_hold_the_key() {
     let error = client.send(upload("x")).unwrap_err();
     let shown = format!("{error} {error:?} {:?} {:?}", client.http, options(&dsn));
     assert!(!shown.contains("thekey") && !shown.contains("thesecret"), "{shown}");
+}
+
+#[test]
+fn times_without_end_are_no_reason_to_panic() {
+    let sentry = Sentry::start();
+    let forever = Timeouts { connect: Duration::MAX, total: Duration::MAX, slowest: 0 };
+    assert_eq!(Client::new(options(&sentry.dsn()).timeouts(forever)).status(), 200);
 }
 
 /// Whoever drives it may do so as a task of any runtime.

@@ -51,7 +51,7 @@ fn a_large_body_that_does_not_move_ends() {
     let sentry = Sentry::start();
     let mut client = Client::new(options(&sentry.dsn()).timeouts(short()));
     sentry.next(hang(Stage::Body));
-    let error = client.send(upload(&noise(4 << 20))).unwrap_err();
+    let error = client.send(upload(&noise(2 << 20))).unwrap_err();
     assert_eq!(error.kind(), SendErrorKind::Timeout(At::Send), "{error}");
     sentry.wait_until_unconnected();
 }
@@ -62,7 +62,7 @@ fn a_large_body_that_moves_slowly_arrives() {
     let total = Duration::from_millis(1500);
     let mut client = Client::new(options(&sentry.dsn()).timeouts(Timeouts { total, ..short() }));
     sentry.next(slowly(Duration::from_millis(30)));
-    assert_eq!(client.send(upload(&noise(4 << 20))).unwrap().status, 200);
+    assert_eq!(client.send(upload(&noise(2 << 20))).unwrap().status, 200);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn an_exchange_that_is_dropped_in_the_middle_of_its_body_leaves_no_connection() 
     let sentry = Sentry::start();
     let mut client = Client::of(&sentry);
     sentry.next(hang(Stage::Body));
-    let large = upload(&noise(4 << 20));
+    let large = upload(&noise(2 << 20));
     let Client { http, runtime } = &mut client;
     runtime.block_on(async {
         // The connection stands still long before the body's end.

@@ -68,12 +68,14 @@ fn envelope(message: &str) -> String {
 
 /// Text that cannot be compressed much, so that it takes as many bytes on the way.
 fn noise(bytes: usize) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut next = || {
+    let mut text = String::with_capacity(bytes);
+    for _ in 0..bytes {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        char::from(b'0' + (state >> 32) as u8 % 75).to_string().replace('\\', "_")
-    };
-    (0..bytes).map(|_| next()).collect()
+        text.push(char::from(LETTERS[(state >> 58) as usize]));
+    }
+    text
 }

@@ -18,9 +18,11 @@ impl Address {
     /// The host and port of a URL's authority, if it has a host.
     pub(super) fn of(authority: &Authority, secure: bool) -> Option<Self> {
         let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        let port = match authority.port() {
-            Some(port) => port.as_str().parse().ok()?,
-            None => usual_port(secure),
+        let port = match authority.port_u16() {
+            Some(port) => port,
+            None if authority.as_str().ends_with(authority.host()) => usual_port(secure),
+            // What stands there is no port.
+            None => return None,
         };
         (!host.is_empty()).then(|| Self { host: host.to_owned(), port })
     }

@@ -30,6 +30,14 @@ pub struct Timeouts {
     pub slowest: u64,
 }
 
+impl Timeouts {
+    /// The same, with nothing so long that no point in time could be named for its end.
+    pub(super) fn bounded(self) -> Self {
+        const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+        Self { connect: self.connect.min(YEAR), total: self.total.min(YEAR), ..self }
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self { connect: Duration::from_secs(10), total: Duration::from_secs(60), slowest: 8 * 1024 }
