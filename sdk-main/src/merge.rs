@@ -220,12 +220,19 @@ impl Merge {
                 if !self.hooks.chooses(dice) {
                     return Err(Reason::SampleRate);
                 }
-                event::lay(item, Kind::Event, laying, facts)?;
-                self.hooks.run(item, facts)?;
-                facts.errors += u64::from(event::is_error(item));
+                let mut is_error = event::lay(item, Kind::Event, laying, facts)?;
+                if !self.hooks.is_empty() {
+                    self.hooks.run(item, facts)?;
+                    is_error = event::is_error(item);
+                }
+                facts.errors += u64::from(is_error);
             }
-            ItemType::Transaction => event::lay(item, Kind::Transaction, laying, facts)?,
-            ItemType::Feedback => event::lay(item, Kind::Feedback, laying, facts)?,
+            ItemType::Transaction => {
+                event::lay(item, Kind::Transaction, laying, facts)?;
+            }
+            ItemType::Feedback => {
+                event::lay(item, Kind::Feedback, laying, facts)?;
+            }
             ItemType::ReplayEvent => items::replay(item, laying),
             ItemType::Profile | ItemType::ProfileChunk => items::profile(item, laying),
             ItemType::Span if !item.is_container() => items::span(item, laying),

@@ -63,7 +63,7 @@ enum Piece<'a> {
     Own(usize, Value<'a>),
     /// The same without its secrets.
     Cleaned(usize, Json),
-    Scope(&'a Crumb),
+    Scope(Crumb<'a>),
 }
 
 impl Piece<'_> {
@@ -84,14 +84,11 @@ impl Laying<'_> {
         room: &Room,
     ) {
         let trail = &*self.scope.trail;
-        let crumbs = &trail.crumbs[room.without_breadcrumbs.min(trail.crumbs.len())..];
         let path = carried.shape.path();
         if carried.values.is_empty() && room.without_breadcrumbs == 0 {
             if_possible(splice.set(path, &trail.list));
-            for (index, crumb) in crumbs.iter().enumerate() {
-                if let Some(meta) = crumb.meta() {
-                    set_meta(splice, path, &index.to_string(), meta);
-                }
+            for (index, meta) in trail.metas() {
+                set_meta(splice, path, &index.to_string(), meta);
             }
             return;
         }
@@ -101,11 +98,11 @@ impl Laying<'_> {
         // A breadcrumb that the page has told main of, and puts into its event as well, is one.
         let marks: HashSet<Mark<'_>> =
             own.iter().filter_map(|value| Mark::of(&value.as_object()?)).collect();
-        let is_double = |crumb: &Crumb| {
+        let is_double = |crumb: &Crumb<'_>| {
             let is_marked =
                 |object: &Object<'_>| Mark::of(object).is_some_and(|mark| marks.contains(&mark));
             crumb.from() == self.scope.own
-                && crumb.json().as_object().as_ref().is_some_and(is_marked)
+                && crumb.value().as_object().as_ref().is_some_and(is_marked)
         };
         let mut pieces: Vec<(Timestamp, Piece<'_>)> = self
             .times(own)
@@ -121,7 +118,8 @@ impl Laying<'_> {
                 (time, piece)
             })
             .collect();
-        let added = crumbs.iter().filter(|crumb| !is_double(crumb));
+        let crumbs = trail.crumbs().skip(room.without_breadcrumbs);
+        let added = crumbs.filter(|crumb| !is_double(crumb));
         pieces.extend(added.map(|crumb| (crumb.time(), Piece::Scope(crumb))));
         // Those that happened at the same time stay in the order in which they were told.
         pieces.sort_by_key(|(time, _)| *time);
@@ -138,7 +136,7 @@ impl Laying<'_> {
         let list = Json::array(pieces.iter().map(|(_, piece)| match piece {
             Piece::Own(_, value) => Fragment::from(*value),
             Piece::Cleaned(_, json) => Fragment::from(json),
-            Piece::Scope(crumb) => Fragment::from(crumb.json()),
+            Piece::Scope(crumb) => Fragment::from(crumb.value()),
         }));
         if_possible(splice.set(path, list));
         let left_out = room.without_breadcrumbs + room.without_own_breadcrumbs;

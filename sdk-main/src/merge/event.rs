@@ -1,7 +1,7 @@
 //! What is laid over events, transactions and feedback.
 
 use guardhouse_protocol::Item;
-use guardhouse_protocol::json::{Json, Object, Precedence, Splice, Value};
+use guardhouse_protocol::json::{Json, Object, ObjectWriter, Precedence, Splice, Value};
 use guardhouse_protocol::scope::Field;
 
 use super::breadcrumbs::Carried;
@@ -22,41 +22,46 @@ pub(super) enum Kind {
 /// taken as it is: half of one machine's and half of another's is nobody's.
 const MEMBERWISE: [&str; 2] = ["app", "device"];
 
-/// Lays everything over an event. An event that cannot be read stays as it is. One that is too large
-/// even without the scope is dropped.
+/// Lays everything over an event, and says whether it is an error. An event that cannot be read stays
+/// as it is. One that is too large even without the scope is dropped.
 pub(super) fn lay(
     item: &mut Item,
     kind: Kind,
     laying: &Laying<'_>,
     facts: &mut Facts,
-) -> Result<(), Reason> {
+) -> Result<bool, Reason> {
     let max_bytes = item.item_type().max_bytes();
-    let Ok(event) = item.json() else { return Ok(()) };
+    let Ok(event) = item.json() else { return Ok(false) };
     let carried = Carried::by(&event);
-    let sizes = carried.as_ref().map_or_else(Vec::new, Carried::sizes);
     let mut room = Room::default();
-    let text = loop {
+    let (text, is_error) = loop {
         let mut splice = Splice::new(event.clone());
         laying.event(&mut splice, kind, carried.as_ref(), &room);
         let text = splice.finish();
         let excess = text.len().saturating_sub(max_bytes);
         if excess == 0 {
-            break text;
+            let level = splice.get(&["level"]);
+            break (text, is_error_of(level.as_deref(), event.get("exception")));
         }
+        let sizes = carried.as_ref().map_or_else(Vec::new, Carried::sizes);
         if !room.give_up(excess, laying.scope, &sizes) {
             return Err(Reason::Invalid);
         }
     };
     facts.left_out += room.left_out(laying.scope);
-    item.set_payload(text).map_err(|_| Reason::Invalid)
+    item.set_payload(text).map_err(|_| Reason::Invalid)?;
+    Ok(is_error)
 }
 
 /// Whether a session counts it as an error.
 pub(super) fn is_error(item: &Item) -> bool {
-    let Ok(event) = item.json() else { return false };
-    let is_bad =
-        event.get("level").is_some_and(|level| level.is_str("error") || level.is_str("fatal"));
-    is_bad || event.get("exception").is_some_and(|exception| values_of(exception).next().is_some())
+    item.json()
+        .is_ok_and(|event| is_error_of(event.get("level").map(Value::text), event.get("exception")))
+}
+
+fn is_error_of(level: Option<&str>, exception: Option<Value<'_>>) -> bool {
+    matches!(level, Some(r#""error""# | r#""fatal""#))
+        || exception.is_some_and(|exception| values_of(exception).next().is_some())
 }
 
 /// The elements of what SDKs write as `{"values": […]}`, as a list or, if there is one, as it is.
@@ -89,8 +94,7 @@ impl Laying<'_> {
             self.singles(splice, kind);
         }
         if !room.without_extra {
-            let extra = object(&self.scope.fields.extra);
-            if_possible(splice.merge(&["extra"], &extra, Precedence::Present));
+            offer(splice, &event, "extra", &self.scope.fields.extra);
         }
         if let Some(carried) = carried {
             self.breadcrumbs(splice, carried, room);
@@ -109,11 +113,13 @@ impl Laying<'_> {
             self.rewrite(splice, name, |text| roots.rewrite(text));
         }
         self.request(splice, event);
-        if let Some(url) = event.at(&["contexts", "feedback", "url"]) {
-            self.rewrite(splice, url, |text| self.url(text));
-        }
-        if let Some(data) = event.at(&["contexts", "trace", "data"]) {
-            privacy::data(splice, data);
+        if let Some(contexts) = event.get("contexts").and_then(Value::as_object) {
+            if let Some(url) = contexts.at(&["feedback", "url"]) {
+                self.rewrite(splice, url, |text| self.url(text));
+            }
+            if let Some(data) = contexts.at(&["trace", "data"]) {
+                privacy::data(splice, data);
+            }
         }
         let spans = event.get("spans").and_then(Value::elements);
         for span in spans.into_iter().flatten().filter_map(Value::as_object) {
@@ -127,15 +133,21 @@ impl Laying<'_> {
     }
 
     fn stacks<'t>(&self, splice: &mut Splice<'t, '_>, event: &Object<'t>) {
-        let mut frames_of = |holder: &Object<'t>| {
-            let frames = holder.at(&["stacktrace", "frames"]).and_then(Value::elements);
+        let mut frames_of = |holder: Object<'t>| {
+            let frames = holder.get("frames").and_then(Value::elements);
             self.frames(splice, frames.into_iter().flatten());
         };
-        frames_of(event);
+        let roots = &self.identity.roots;
+        let found = |member| event.get(member).filter(|value| roots.may_be_in(value.text()));
+        if let Some(stack) = found("stacktrace").and_then(Value::as_object) {
+            frames_of(stack);
+        }
         for member in ["exception", "threads"] {
-            let values = event.get(member).into_iter().flat_map(values_of);
+            let values = found(member).into_iter().flat_map(values_of);
             for value in values.filter_map(Value::as_object) {
-                frames_of(&value);
+                if let Some(stack) = value.get("stacktrace").and_then(Value::as_object) {
+                    frames_of(stack);
+                }
             }
         }
     }
@@ -158,12 +170,14 @@ impl Laying<'_> {
 
     /// The scripts that frames are in: Sentry finds their source maps by the same name.
     pub(super) fn images<'t>(&self, splice: &mut Splice<'t, '_>, event: &Object<'t>) {
-        let images = event.at(&["debug_meta", "images"]).and_then(Value::elements);
+        let roots = &self.identity.roots;
+        let meta = event.get("debug_meta").filter(|meta| roots.may_be_in(meta.text()));
+        let images = meta.and_then(|meta| meta.as_object()?.get("images")?.elements());
         for image in images.into_iter().flatten().filter_map(Value::as_object) {
             if image.get("type").is_some_and(|kind| kind.is_str("sourcemap"))
                 && let Some(file) = image.get("code_file")
             {
-                self.rewrite(splice, file, |text| self.identity.roots.rewrite(text));
+                self.rewrite(splice, file, |text| roots.rewrite(text));
             }
         }
     }
@@ -222,14 +236,38 @@ impl Laying<'_> {
             [("event.origin", origin.name()), ("event.environment", origin.environment())];
         let scope = object(&self.scope.fields.tags);
         let scope = if room.without_scope { Object::EMPTY } else { scope };
-        if let Some(pairs) = event.get("tags").and_then(Value::elements) {
+        let own = event.get("tags").filter(|own| !own.is_null());
+        if let Some(pairs) = own.and_then(Value::elements) {
             return self.tag_pairs(splice, pairs.collect(), &scope, &offered);
+        }
+        // Most events of pages have none: then they are written in one go.
+        if own.is_none()
+            && let Some(all) = self.all_tags(&scope, &offered)
+        {
+            return if_possible(splice.set(&["tags"], all));
         }
         if_possible(splice.set(&["tags", "event.process"], self.from.name.as_str()));
         if_possible(splice.merge(&["tags"], &scope, Precedence::Present));
         for (key, value) in offered {
             if_possible(splice.insert(&["tags", key], value));
         }
+    }
+
+    /// The tags of an event that has none itself, unless a process has set one that is not its to say.
+    fn all_tags(&self, scope: &Object<'_>, offered: &[(&str, &str)]) -> Option<Json> {
+        let mut ours = ObjectWriter::new();
+        ours.member("event.process", self.from.name.as_str());
+        for (key, value) in offered {
+            ours.member(key, *value);
+        }
+        let is_clear = scope.members().all(|member| !member.raw_key().starts_with("event."));
+        if scope.is_empty() {
+            return Some(ours.finish());
+        }
+        let ours = ours.finish();
+        // Both are objects with members.
+        let text = format!("{},{}", scope.as_value().text().strip_suffix('}')?, &ours.text()[1..]);
+        is_clear.then(|| Json::parse(text.as_bytes()).ok()).flatten()
     }
 
     /// Some SDKs write tags as a list of pairs.
@@ -273,14 +311,16 @@ impl Laying<'_> {
         for source in &sources {
             if_possible(splice.merge(&["contexts"], source, Precedence::Present));
         }
+        let own = event.get("contexts").and_then(Value::as_object);
         for name in MEMBERWISE {
-            let own = event.at(&["contexts", name]);
-            let all = sources.iter().filter_map(|source| source.get(name)?.as_object());
-            let all: Vec<Object<'v>> = all.collect();
+            let has_own =
+                own.as_ref().and_then(|own| own.get(name)).is_some_and(|own| !own.is_null());
             // The first that has it was taken as it is.
-            let behind = if own.is_some_and(|own| !own.is_null()) { 0 } else { 1 };
-            for source in all.iter().skip(behind) {
-                if_possible(splice.merge(&["contexts", name], source, Precedence::Present));
+            let behind = usize::from(!has_own);
+            for source in sources.iter().filter_map(|source| source.get(name)).skip(behind) {
+                if let Some(source) = source.as_object() {
+                    if_possible(splice.merge(&["contexts", name], &source, Precedence::Present));
+                }
             }
         }
     }
@@ -295,7 +335,7 @@ impl Laying<'_> {
             })
         });
         if is_nobody {
-            if_possible(splice.merge(&["user"], &object(user), Precedence::Present));
+            offer(splice, event, "user", user);
         }
     }
 
@@ -372,6 +412,19 @@ impl Laying<'_> {
                 if_possible(splice.set(&["_meta", member, ""], length));
             }
         }
+    }
+}
+
+/// Lays the members of an object under those of the event's member.
+fn offer<'t, 'v>(splice: &mut Splice<'t, 'v>, event: &Object<'t>, member: &str, offered: &'v Json) {
+    let offered_object = object(offered);
+    if offered_object.is_empty() {
+        return;
+    }
+    if event.get(member).is_none_or(Value::is_null) {
+        if_possible(splice.set(&[member], offered));
+    } else {
+        if_possible(splice.merge(&[member], &offered_object, Precedence::Present));
     }
 }
 

@@ -81,14 +81,15 @@ impl Hooks {
         dice < self.sample_rate
     }
 
+    /// Whether nobody wants to see events.
+    pub(super) fn is_empty(&self) -> bool {
+        self.processors.is_empty() && self.before_send.is_none()
+    }
+
     /// Shows the event to all hooks and makes the changes that they made, or says who dropped it.
     pub(super) fn run(&self, item: &mut Item, facts: &mut Facts) -> Result<(), Reason> {
         let hooks = self.processors.iter().map(|hook| (hook, Reason::EventProcessor));
         let hooks = hooks.chain(self.before_send.iter().map(|hook| (hook, Reason::BeforeSend)));
-        let mut hooks = hooks.peekable();
-        if hooks.peek().is_none() {
-            return Ok(());
-        }
         // What is no event is not shown to anybody.
         let Ok(raw) = item.json() else { return Ok(()) };
         let mut event = view::of(&raw);

@@ -12,7 +12,6 @@ use guardhouse_protocol::{EditError, Envelope, EnvelopeFault, Item, ItemType};
 
 use super::MergedScope;
 use super::identity::object;
-use super::scopes::Crumb;
 
 /// What of the scope an event has room for.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,9 +28,8 @@ pub(super) struct Room {
 impl Room {
     /// Gives up more, so that at least one byte of `excess` goes. Says whether there was any more.
     pub(super) fn give_up(&mut self, excess: usize, scope: &MergedScope, own: &[usize]) -> bool {
-        let crumbs = &scope.trail.crumbs;
-        if self.without_breadcrumbs < crumbs.len() {
-            let sizes = crumbs.iter().map(|crumb: &Crumb| crumb.json().text().len() + 1);
+        if self.without_breadcrumbs < scope.trail.len() {
+            let sizes = scope.trail.crumbs().map(|crumb| crumb.value().text().len() + 1);
             self.without_breadcrumbs = enough(sizes, self.without_breadcrumbs, excess);
         } else if !self.without_extra {
             self.without_extra = true;

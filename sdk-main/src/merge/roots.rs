@@ -27,6 +27,8 @@ pub struct Roots(Vec<Root>);
 struct Root {
     /// With slashes, and none at either end.
     path: String,
+    /// The last part of it.
+    name: String,
     style: Style,
 }
 
@@ -59,18 +61,20 @@ impl Roots {
         }
         let mut out = String::new();
         let mut written = 0;
-        let mut before = None;
-        for (at, character) in text.char_indices() {
-            if at >= written
-                && before.is_none_or(is_boundary)
-                && let Some((rest, end)) = self.0.iter().find_map(|root| root.find(&text[at..]))
-            {
+        let behind_boundaries = text
+            .char_indices()
+            .filter(|(_, character)| is_boundary(*character))
+            .map(|(at, character)| at + character.len_utf8());
+        for at in std::iter::once(0).chain(behind_boundaries) {
+            if at < written {
+                continue;
+            }
+            if let Some((rest, end)) = self.0.iter().find_map(|root| root.find(&text[at..])) {
                 out.push_str(&text[written..at]);
                 out.push_str("app:///");
                 out.push_str(&rest);
                 written = at + end;
             }
-            before = Some(character);
         }
         if written == 0 {
             return None;
@@ -78,11 +82,39 @@ impl Roots {
         out.push_str(&text[written..]);
         Some(out)
     }
+
+    /// Whether JSON may hold a text that [`rewrite`](Self::rewrite) changes: a look that costs little,
+    /// before one that costs more.
+    pub(super) fn may_be_in(&self, json: &str) -> bool {
+        self.0.iter().any(|root| match root.style {
+            // Nothing is encoded or escaped, so the name of the directory is there as it is.
+            Style::Unix => json.contains(&*root.name) || json.contains(['%', '\\']),
+            Style::Drive | Style::Share => true,
+        })
+    }
 }
 
 /// What may stand before a path in a text, and behind one that goes on below a directory.
 fn is_boundary(character: char) -> bool {
-    character.is_whitespace() || "\"'`()[]{}<>=,;|@".contains(character)
+    character.is_whitespace()
+        || matches!(
+            character,
+            '"' | '\''
+                | '`'
+                | '('
+                | ')'
+                | '['
+                | ']'
+                | '{'
+                | '}'
+                | '<'
+                | '>'
+                | '='
+                | ','
+                | ';'
+                | '|'
+                | '@'
+        )
 }
 
 /// What may stand behind the directory itself. A space may be part of another one's name.
@@ -105,7 +137,8 @@ impl Root {
         };
         let path = path.trim_matches('/').to_owned();
         let is_all_of_it = path.is_empty() || (style == Style::Drive && path.len() == 2);
-        (!is_all_of_it).then_some(Self { path, style })
+        let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+        (!is_all_of_it).then_some(Self { path, name, style })
     }
 
     /// If `text` begins with a path below the directory: what stands below it, and where in the text

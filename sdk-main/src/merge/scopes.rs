@@ -227,8 +227,8 @@ impl MergedScope {
     }
 
     /// The breadcrumbs of all processes, the newest last.
-    pub fn breadcrumbs(&self) -> impl ExactSizeIterator<Item = &Crumb> {
-        self.trail.crumbs.iter()
+    pub fn breadcrumbs(&self) -> impl Iterator<Item = Crumb<'_>> {
+        self.trail.crumbs()
     }
 
     /// The attachments of all processes, each once.

@@ -3,48 +3,55 @@
 use std::collections::BTreeMap;
 
 use guardhouse_protocol::Timestamp;
-use guardhouse_protocol::json::{Json, Object, Value};
+use guardhouse_protocol::json::{Fragment, Json, Object, Value};
 use guardhouse_protocol::scope::{Breadcrumb, Contribution};
 
 use super::Process;
 use crate::merge::privacy;
 
 /// A breadcrumb among those of all processes.
-#[derive(Clone, Debug)]
-pub struct Crumb {
-    time: Timestamp,
-    from: Process,
-    json: Json,
-    meta: Option<Json>,
+#[derive(Clone, Copy, Debug)]
+pub struct Crumb<'a> {
+    fact: &'a Fact,
+    value: Value<'a>,
 }
 
-impl Crumb {
+impl<'a> Crumb<'a> {
     /// The time by which it is ordered.
     pub fn time(&self) -> Timestamp {
-        self.time
+        self.fact.time
     }
 
     /// The process that left it.
     pub fn from(&self) -> Process {
-        self.from
+        self.fact.from
     }
 
     /// The breadcrumb as it goes into an event, without secrets.
-    pub fn json(&self) -> &Json {
-        &self.json
+    pub fn value(&self) -> Value<'a> {
+        self.value
     }
 
     /// What the event's `_meta` has to say about it, if something was cut.
-    pub fn meta(&self) -> Option<&Json> {
-        self.meta.as_ref()
+    pub fn meta(&self) -> Option<&'a Json> {
+        self.fact.meta.as_ref()
     }
 }
 
-/// The newest breadcrumbs of all processes, the newest last.
+/// What is to know of a breadcrumb beside what it says.
+#[derive(Debug)]
+struct Fact {
+    time: Timestamp,
+    from: Process,
+    meta: Option<Json>,
+}
+
+/// The newest breadcrumbs of all processes, the newest last. It is made often, so they are kept as the
+/// one text that most events get.
 #[derive(Debug)]
 pub(in crate::merge) struct Trail {
-    pub(in crate::merge) crumbs: Vec<Crumb>,
-    /// All of them as one array, for events that carry none.
+    facts: Vec<Fact>,
+    /// All of them as one array.
     pub(in crate::merge) list: Json,
     pub(in crate::merge) max: usize,
 }
@@ -61,17 +68,31 @@ impl Trail {
         }
         all.sort_by_key(|(time, ..)| *time);
         let newest = all.split_off(all.len().saturating_sub(max));
-        let crumbs: Vec<Crumb> = newest
-            .into_iter()
-            .map(|(time, from, breadcrumb)| Crumb {
-                time,
-                from,
-                json: privacy::breadcrumb(breadcrumb.json().as_value())
-                    .unwrap_or_else(|| breadcrumb.json().clone()),
-                meta: breadcrumb.meta().cloned(),
-            })
-            .collect();
-        Self { list: Json::array(crumbs.iter().map(Crumb::json)), crumbs, max }
+        let list = Json::array(newest.iter().map(|(.., breadcrumb)| {
+            let json = breadcrumb.json();
+            privacy::breadcrumb(json.as_value()).map_or(Fragment::from(json), Fragment::from)
+        }));
+        let facts = newest.into_iter().map(|(time, from, breadcrumb)| Fact {
+            time,
+            from,
+            meta: breadcrumb.meta().cloned(),
+        });
+        Self { facts: facts.collect(), list, max }
+    }
+
+    pub(in crate::merge) fn len(&self) -> usize {
+        self.facts.len()
+    }
+
+    /// What `_meta` has to say about them, by their place.
+    pub(in crate::merge) fn metas(&self) -> impl Iterator<Item = (usize, &Json)> {
+        let metas = self.facts.iter().map(|fact| fact.meta.as_ref());
+        metas.enumerate().filter_map(|(index, meta)| Some((index, meta?)))
+    }
+
+    pub(in crate::merge) fn crumbs(&self) -> impl Iterator<Item = Crumb<'_>> {
+        let values = self.list.as_value().elements().into_iter().flatten();
+        self.facts.iter().zip(values).map(|(fact, value)| Crumb { fact, value })
     }
 }
 
