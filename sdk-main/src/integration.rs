@@ -31,16 +31,16 @@ impl Integration for ScopeOfAll {
     ) -> Option<Event<'static>> {
         let (scope, level) = self.0.scope_of_main();
         for (field, entry) in scope.fields() {
-            add(&mut event, field, entry.value());
+            add(&mut event, field, entry.value().as_value());
         }
         // `sentry` lets the level of a scope win over the event's, and so do we for main's own.
         if let Some(level) = level {
-            event.level = parse(&level).unwrap_or(event.level);
+            event.level = parse(level.as_value()).unwrap_or(event.level);
         }
         if let Some(contexts) = self.0.contexts() {
             add_contexts(&mut event, &contexts);
         }
-        let breadcrumbs = scope.breadcrumbs().filter_map(|breadcrumb| parse(breadcrumb.json()));
+        let breadcrumbs = scope.breadcrumbs().filter_map(|breadcrumb| parse(breadcrumb.value()));
         add_breadcrumbs(&mut event.breadcrumbs.values, breadcrumbs, self.0.max_breadcrumbs);
         self.0.processors.iter().try_fold(event, |event, processor| processor(event))
     }
@@ -52,7 +52,7 @@ fn add_contexts(event: &mut Event<'static>, contexts: &Json) {
     for member in contexts.as_object().iter().flat_map(Object::members) {
         let key = member.key();
         if !event.contexts.contains_key(&*key)
-            && let Some(context) = context(&key, &member.value().to_json())
+            && let Some(context) = context(&key, member.value())
         {
             event.contexts.insert(key.into_owned(), context);
         }
@@ -60,11 +60,11 @@ fn add_contexts(event: &mut Event<'static>, contexts: &Json) {
 }
 
 /// Adds the value of a field of the scope where the event has none.
-fn add(event: &mut Event<'static>, field: &Field, value: &Json) {
+fn add(event: &mut Event<'static>, field: &Field, value: Text<'_>) {
     let key = || field.key().map(|key| key.to_str().into_owned()).unwrap_or_default();
     match field {
         Field::Tag(_) => {
-            event.tags.entry(key()).or_insert_with(|| text(value.as_value()));
+            event.tags.entry(key()).or_insert_with(|| text(value));
         }
         Field::Extra(_) => {
             if let Some(value) = parse(value) {
@@ -90,8 +90,8 @@ fn add(event: &mut Event<'static>, field: &Field, value: &Json) {
     }
 }
 
-fn parse<T: serde::de::DeserializeOwned>(json: &Json) -> Option<T> {
-    serde_json::from_str(json.text()).ok()
+fn parse<T: serde::de::DeserializeOwned>(value: Text<'_>) -> Option<T> {
+    serde_json::from_str(value.text()).ok()
 }
 
 /// A scalar as Sentry shows it in a tag.
@@ -100,7 +100,7 @@ fn text(value: Text<'_>) -> String {
 }
 
 /// The context as `sentry` types it, which depends on its key; or as any object.
-fn context(key: &str, value: &Json) -> Option<Context> {
+fn context(key: &str, value: Text<'_>) -> Option<Context> {
     let members: Map<String, Value> = parse(value)?;
     let mut typed = members.clone();
     typed.entry("type".to_owned()).or_insert_with(|| key.into());
@@ -109,7 +109,7 @@ fn context(key: &str, value: &Json) -> Option<Context> {
 }
 
 /// The user, also one whose id is a number, as some SDKs allow.
-fn user(value: &Json) -> Option<User> {
+fn user(value: Text<'_>) -> Option<User> {
     if let Some(user) = parse(value) {
         return Some(user);
     }
@@ -166,11 +166,11 @@ mod tests {
         let mut event = Event::default();
         event.tags.insert("a".into(), "own".into());
         let json = |text: &str| Json::parse(text.as_bytes()).unwrap();
-        add(&mut event, &Field::tag("a").unwrap(), &json(r#""other""#));
-        add(&mut event, &Field::tag("b").unwrap(), &json(r#""other""#));
-        add(&mut event, &Field::User, &json(r#"{"id":7,"email":"a@b","plan":"x"}"#));
-        add(&mut event, &Field::context("os").unwrap(), &json(r#"{"name":"Linux"}"#));
-        add(&mut event, &Field::context("mine").unwrap(), &json(r#"{"deep":[1,2]}"#));
+        add(&mut event, &Field::tag("a").unwrap(), json(r#""other""#).as_value());
+        add(&mut event, &Field::tag("b").unwrap(), json(r#""other""#).as_value());
+        add(&mut event, &Field::User, json(r#"{"id":7,"email":"a@b","plan":"x"}"#).as_value());
+        add(&mut event, &Field::context("os").unwrap(), json(r#"{"name":"Linux"}"#).as_value());
+        add(&mut event, &Field::context("mine").unwrap(), json(r#"{"deep":[1,2]}"#).as_value());
         assert_eq!(event.tags["a"], "own");
         assert_eq!(event.tags["b"], "other");
         let user = event.user.unwrap();
@@ -194,7 +194,7 @@ mod tests {
         let original = Breadcrumb { message: Some("x".into()), ..Breadcrumb::default() };
         let json = crate::scope::to_json(&original).unwrap();
         let mut carried = vec![original];
-        add_breadcrumbs(&mut carried, parse::<Breadcrumb>(&json).into_iter(), 10);
+        add_breadcrumbs(&mut carried, parse::<Breadcrumb>(json.as_value()).into_iter(), 10);
         assert_eq!(carried.len(), 1);
     }
 }

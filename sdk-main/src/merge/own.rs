@@ -30,8 +30,12 @@ impl Merge {
                     laying.own_event(item);
                     Ok(())
                 }
-                ItemType::Transaction => event::lay(item, Kind::Transaction, &laying, &mut facts),
-                ItemType::Feedback => event::lay(item, Kind::Feedback, &laying, &mut facts),
+                ItemType::Transaction => {
+                    event::lay(item, Kind::Transaction, &laying, &mut facts).map(drop)
+                }
+                ItemType::Feedback => {
+                    event::lay(item, Kind::Feedback, &laying, &mut facts).map(drop)
+                }
                 ItemType::Span if !item.is_container() => {
                     items::span(item, &laying);
                     Ok(())
