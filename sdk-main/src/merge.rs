@@ -25,7 +25,7 @@ mod scopes;
 #[cfg(test)]
 mod tests;
 
-use guardhouse_protocol::json::{Splice, SpliceError};
+use guardhouse_protocol::json::{Splice, SpliceError, Value};
 use guardhouse_protocol::scope::AttachmentIdentity;
 use guardhouse_protocol::{Envelope, Header, Item, ItemType, Log, Metric, Timestamp};
 use uuid::Uuid;
@@ -244,7 +244,7 @@ impl Laying<'_> {
                 if_possible(header.remove(&[field]));
             }
             self.sdk(header);
-            if header.original().get("trace").and_then(|trace| trace.as_object()).is_some() {
+            if header.original().get("trace").and_then(Value::as_object).is_some() {
                 let values = [
                     ("release", identity.release.as_deref()),
                     ("environment", Some(&*identity.environment)),

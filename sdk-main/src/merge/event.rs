@@ -234,17 +234,17 @@ impl Laying<'_> {
         let origin = Origin::of(event);
         let offered =
             [("event.origin", origin.name()), ("event.environment", origin.environment())];
-        let scope = object(&self.scope.fields.tags);
-        let scope = if room.without_scope { Object::EMPTY } else { scope };
+        let tags = Some(&self.scope.fields.tags).filter(|_| !room.without_scope);
         let own = event.get("tags").filter(|own| !own.is_null());
+        // Most events of pages have none: then they are written in one go.
+        if own.is_none() && (room.without_scope || !self.scope.fields.claims_origin) {
+            let all = self.all_tags(tags, &offered);
+            return if_possible(splice.set(&["tags"], all));
+        }
+        let scope =
+            if room.without_scope { Object::EMPTY } else { object(&self.scope.fields.tags) };
         if let Some(pairs) = own.and_then(Value::elements) {
             return self.tag_pairs(splice, pairs.collect(), &scope, &offered);
-        }
-        // Most events of pages have none: then they are written in one go.
-        if own.is_none()
-            && let Some(all) = self.all_tags(&scope, &offered)
-        {
-            return if_possible(splice.set(&["tags"], all));
         }
         if_possible(splice.set(&["tags", "event.process"], self.from.name.as_str()));
         if_possible(splice.merge(&["tags"], &scope, Precedence::Present));
@@ -253,21 +253,19 @@ impl Laying<'_> {
         }
     }
 
-    /// The tags of an event that has none itself, unless a process has set one that is not its to say.
-    fn all_tags(&self, scope: &Object<'_>, offered: &[(&str, &str)]) -> Option<Json> {
+    /// The tags of an event that has none itself.
+    fn all_tags(&self, scope: Option<&Json>, offered: &[(&str, &str)]) -> Json {
         let mut ours = ObjectWriter::new();
         ours.member("event.process", self.from.name.as_str());
         for (key, value) in offered {
             ours.member(key, *value);
         }
-        let is_clear = scope.members().all(|member| !member.raw_key().starts_with("event."));
-        if scope.is_empty() {
-            return Some(ours.finish());
-        }
         let ours = ours.finish();
-        // Both are objects with members.
-        let text = format!("{},{}", scope.as_value().text().strip_suffix('}')?, &ours.text()[1..]);
-        is_clear.then(|| Json::parse(text.as_bytes()).ok()).flatten()
+        // Two objects, of which the second has members.
+        let scope = scope.and_then(|scope| scope.text().strip_suffix('}'));
+        let scope = scope.filter(|scope| scope.len() > 1);
+        let both = scope.map(|scope| format!("{scope},{}", &ours.text()[1..]));
+        both.and_then(|both| Json::parse(both.as_bytes()).ok()).unwrap_or(ours)
     }
 
     /// Some SDKs write tags as a list of pairs.

@@ -158,8 +158,9 @@ pub(super) fn breadcrumb(text: Value<'_>) -> Option<Json> {
 }
 
 /// A look that costs little: most have no query and no header in them.
-fn may_hold_secrets(text: &str) -> bool {
-    text.contains('=') || text.contains("\\u") || text.contains(".header.")
+pub(super) fn may_hold_secrets(text: &str) -> bool {
+    // An escape may be that of either.
+    text.contains(['=', '\\']) || text.contains(".header.")
 }
 
 /// Names and values, which SDKs write as an object or as a list of pairs.

@@ -39,7 +39,7 @@ pub enum Process {
 /// use uuid::Uuid;
 ///
 /// let page = Process::Renderer(Uuid::new_v4());
-/// let at = |seconds| Timestamp::from_unix(1_795_193_675 + seconds, 0);
+/// let at = |seconds: i64| Timestamp::from_unix(1_795_193_675 + seconds, 0);
 /// let tag = |value: &str| {
 ///     ScopeMessage::parse(format!(r#"[["set","tag","channel","{value}"]]"#).as_bytes())
 /// };

@@ -12,6 +12,8 @@ use super::Process;
 pub(in crate::merge) struct Fields {
     pub(in crate::merge) winners: BTreeMap<Field, Entry>,
     pub(in crate::merge) tags: Json,
+    /// Whether some process has set one of those tags that say where an event is from.
+    pub(in crate::merge) claims_origin: bool,
     pub(in crate::merge) extra: Json,
     /// The contexts that the event's own process has set, and those of others, which are given up
     /// before them.
@@ -46,7 +48,12 @@ impl Fields {
                 Some((field.key()?, attribute(entry.value().as_value())?))
             })
             .collect();
+        let claims_origin = winners.keys().any(|field| match field {
+            Field::Tag(key) => key.as_json_body().starts_with("event."),
+            _ => false,
+        });
         Self {
+            claims_origin,
             tags: object(&|field, _| matches!(field, Field::Tag(_))),
             extra: object(&|field, _| matches!(field, Field::Extra(_))),
             own_contexts: object(&|field, own| matches!(field, Field::Context(_)) && own),
