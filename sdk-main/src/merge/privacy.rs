@@ -114,9 +114,8 @@ pub(super) fn request<'t>(splice: &mut Splice<'t, '_>, request: &Object<'t>) {
             put(splice, value, filter(&text));
             continue;
         }
-        for (name, value) in pairs(value).filter(|(name, _)| is_secret(name)) {
+        for (_, value) in pairs(value).filter(|(name, _)| is_secret(name)) {
             put(splice, value, Some(FILTERED.to_owned()));
-            drop(name);
         }
     }
 }
