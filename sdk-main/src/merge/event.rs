@@ -135,16 +135,17 @@ impl Laying<'_> {
         for source in &sources {
             if_possible(splice.merge(&["contexts"], source, Precedence::Present));
         }
-        let own = event.get("contexts").and_then(Value::as_object);
         for name in MEMBERWISE {
-            let has_own =
-                own.as_ref().and_then(|own| own.get(name)).is_some_and(|own| !own.is_null());
+            let offers = sources.iter().filter_map(|source| source.get(name));
+            let offers: Vec<Value<'v>> = offers.collect();
+            if offers.is_empty() {
+                continue;
+            }
+            let has_own = event.at(&["contexts", name]).is_some_and(|own| !own.is_null());
             // The first that has it was taken as it is.
             let behind = usize::from(!has_own);
-            for source in sources.iter().filter_map(|source| source.get(name)).skip(behind) {
-                if let Some(source) = source.as_object() {
-                    if_possible(splice.merge(&["contexts", name], &source, Precedence::Present));
-                }
+            for offer in offers.into_iter().skip(behind).filter_map(Value::as_object) {
+                if_possible(splice.merge(&["contexts", name], &offer, Precedence::Present));
             }
         }
     }

@@ -159,7 +159,7 @@ pub(super) fn breadcrumb(text: Value<'_>) -> Option<Json> {
 /// A look that costs little: most have no query and no header in them.
 pub(super) fn may_hold_secrets(text: &str) -> bool {
     // An escape may be that of either.
-    text.contains(['=', '\\']) || text.contains(".header.")
+    text.contains('=') || text.contains('\\') || text.contains(".header.")
 }
 
 /// Names and values, which SDKs write as an object or as a list of pairs.

@@ -91,10 +91,14 @@ enum Origin {
 impl Origin {
     /// By its platform, or by who reports it.
     fn of(event: &Object<'_>) -> Self {
+        let platform = event.get("platform").and_then(Value::as_str);
+        match platform.as_deref() {
+            Some("javascript" | "node") => return Self::JavaScript,
+            Some("rust") => return Self::Rust,
+            _ => {}
+        }
         let sdk = event.at(&["sdk", "name"]).and_then(Value::as_str).unwrap_or_default();
-        match event.get("platform").and_then(Value::as_str).as_deref() {
-            Some("javascript" | "node") => Self::JavaScript,
-            Some("rust") => Self::Rust,
+        match platform {
             _ if sdk.starts_with("sentry.rust") => Self::Rust,
             None if !sdk.starts_with("sentry.native") => Self::JavaScript,
             _ => Self::Native,

@@ -74,6 +74,7 @@ impl Fields {
     /// What `_meta` has to say about the fields, with the place of each in an event.
     pub(in crate::merge) fn metas(&self) -> impl Iterator<Item = (Vec<String>, &Json, &Json)> {
         self.winners.iter().filter_map(|(field, entry)| {
+            let meta = entry.meta()?;
             let member = match field {
                 Field::User => "user",
                 Field::Level => "level",
@@ -86,7 +87,7 @@ impl Fields {
             };
             let key = field.key().map(|key| key.to_str().into_owned());
             let path = std::iter::once(member.to_owned()).chain(key).collect();
-            Some((path, entry.value(), entry.meta()?))
+            Some((path, entry.value(), meta))
         })
     }
 }
