@@ -26,7 +26,7 @@ mod scopes;
 #[cfg(test)]
 mod tests;
 
-use guardhouse_protocol::json::{Splice, SpliceError, Value};
+use guardhouse_protocol::json::{Kind as JsonKind, Splice, SpliceError, Value};
 use guardhouse_protocol::scope::AttachmentIdentity;
 use guardhouse_protocol::{Envelope, Header, Item, ItemType, Log, Metric, Timestamp};
 use uuid::Uuid;
@@ -254,7 +254,7 @@ impl Laying<'_> {
                 if_possible(header.remove(&[field]));
             }
             self.sdk(header);
-            if header.original().get("trace").and_then(Value::as_object).is_some() {
+            if header.original().get("trace").map(Value::kind) == Some(JsonKind::Object) {
                 let values = [
                     ("release", identity.release.as_deref()),
                     ("environment", Some(&*identity.environment)),
@@ -275,7 +275,7 @@ impl Laying<'_> {
     /// Main is the one who reports. What else is said about the SDK, such as settings, stays.
     fn sdk<'v>(&'v self, splice: &mut Splice<'_, 'v>) {
         let sdk = splice.original().get("sdk");
-        if sdk.is_some_and(|sdk| !sdk.is_null() && sdk.as_object().is_none()) {
+        if sdk.is_some_and(|sdk| !matches!(sdk.kind(), JsonKind::Null | JsonKind::Object)) {
             if_possible(splice.remove(&["sdk"]));
         }
         if_possible(splice.set(&["sdk", "name"], SDK_NAME));

@@ -129,16 +129,15 @@ impl Laying<'_> {
             && pieces.iter().enumerate().all(
                 |(index, (_, piece))| matches!(piece, Piece::Own(former, _) if *former == index),
             );
-        if is_as_it_was {
-            return;
+        if !is_as_it_was {
+            self.move_meta(splice, path, &pieces);
+            let list = Json::array(pieces.iter().map(|(_, piece)| match piece {
+                Piece::Own(_, value) => Fragment::from(*value),
+                Piece::Cleaned(_, json) => Fragment::from(json),
+                Piece::Scope(crumb) => Fragment::from(crumb.value()),
+            }));
+            if_possible(splice.set(path, list));
         }
-        self.move_meta(splice, path, &pieces);
-        let list = Json::array(pieces.iter().map(|(_, piece)| match piece {
-            Piece::Own(_, value) => Fragment::from(*value),
-            Piece::Cleaned(_, json) => Fragment::from(json),
-            Piece::Scope(crumb) => Fragment::from(crumb.value()),
-        }));
-        if_possible(splice.set(path, list));
         let left_out = room.without_breadcrumbs + room.without_own_breadcrumbs;
         if left_out > 0 {
             set_meta(splice, path, "", meta_of_length(pieces.len() + left_out));

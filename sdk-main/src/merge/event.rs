@@ -1,13 +1,16 @@
 //! What is laid over events, transactions and feedback.
 
+mod clean;
+mod tags;
+
 use guardhouse_protocol::Item;
-use guardhouse_protocol::json::{Json, Object, ObjectWriter, Precedence, Splice, Value};
+use guardhouse_protocol::json::{Json, Object, Precedence, Splice, Value};
 use guardhouse_protocol::scope::Field;
 
 use super::breadcrumbs::Carried;
 use super::identity::object;
 use super::room::{Room, meta_of_length};
-use super::{Facts, Laying, Process, if_possible, privacy};
+use super::{Facts, Laying, if_possible};
 use crate::losses::Reason;
 
 /// What kind of event it is.
@@ -104,111 +107,6 @@ impl Laying<'_> {
         self.metas(splice, &event, room);
     }
 
-    /// Paths that are the same everywhere, and no secrets.
-    pub(super) fn clean<'t>(&self, splice: &mut Splice<'t, '_>, event: &Object<'t>) {
-        let roots = &self.identity.roots;
-        self.stacks(splice, event);
-        self.images(splice, event);
-        if let Some(name) = event.get("transaction") {
-            self.rewrite(splice, name, |text| roots.rewrite(text));
-        }
-        self.request(splice, event);
-        if let Some(contexts) = event.get("contexts").and_then(Value::as_object) {
-            if let Some(url) = contexts.at(&["feedback", "url"]) {
-                self.rewrite(splice, url, |text| self.url(text));
-            }
-            if let Some(data) = contexts.at(&["trace", "data"]) {
-                privacy::data(splice, data);
-            }
-        }
-        let spans = event.get("spans").and_then(Value::elements);
-        for span in spans.into_iter().flatten().filter_map(Value::as_object) {
-            if let Some(description) = span.get("description") {
-                self.rewrite(splice, description, |text| roots.rewrite(text));
-            }
-            if let Some(data) = span.get("data") {
-                privacy::data(splice, data);
-            }
-        }
-    }
-
-    fn stacks<'t>(&self, splice: &mut Splice<'t, '_>, event: &Object<'t>) {
-        let mut frames_of = |holder: Object<'t>| {
-            let frames = holder.get("frames").and_then(Value::elements);
-            self.frames(splice, frames.into_iter().flatten());
-        };
-        let roots = &self.identity.roots;
-        let found = |member| event.get(member).filter(|value| roots.may_be_in(value.text()));
-        if let Some(stack) = found("stacktrace").and_then(Value::as_object) {
-            frames_of(stack);
-        }
-        for member in ["exception", "threads"] {
-            let values = found(member).into_iter().flat_map(values_of);
-            for value in values.filter_map(Value::as_object) {
-                if let Some(stack) = value.get("stacktrace").and_then(Value::as_object) {
-                    frames_of(stack);
-                }
-            }
-        }
-    }
-
-    /// The paths in frames, of stacks and of profiles.
-    pub(super) fn frames<'t>(
-        &self,
-        splice: &mut Splice<'t, '_>,
-        frames: impl Iterator<Item = Value<'t>>,
-    ) {
-        for frame in frames {
-            let Some(frame) = frame.as_object() else { continue };
-            for member in ["filename", "abs_path"] {
-                if let Some(path) = frame.get(member) {
-                    self.rewrite(splice, path, |text| self.identity.roots.rewrite(text));
-                }
-            }
-        }
-    }
-
-    /// The scripts that frames are in: Sentry finds their source maps by the same name.
-    pub(super) fn images<'t>(&self, splice: &mut Splice<'t, '_>, event: &Object<'t>) {
-        let roots = &self.identity.roots;
-        let meta = event.get("debug_meta").filter(|meta| roots.may_be_in(meta.text()));
-        let images = meta.and_then(|meta| meta.as_object()?.get("images")?.elements());
-        for image in images.into_iter().flatten().filter_map(Value::as_object) {
-            if image.get("type").is_some_and(|kind| kind.is_str("sourcemap"))
-                && let Some(file) = image.get("code_file")
-            {
-                self.rewrite(splice, file, |text| roots.rewrite(text));
-            }
-        }
-    }
-
-    /// Where a page is, and what it sent along.
-    pub(super) fn request<'t>(&self, splice: &mut Splice<'t, '_>, event: &Object<'t>) {
-        let Some(request) = event.get("request").and_then(Value::as_object) else { return };
-        privacy::request(splice, &request);
-        if let Some(url) = request.get("url") {
-            self.rewrite(splice, url, |text| self.url(text));
-        }
-    }
-
-    /// A URL as it leaves the machine.
-    pub(super) fn url(&self, text: &str) -> Option<String> {
-        let rewritten = self.identity.roots.rewrite(text);
-        privacy::url(rewritten.as_deref().unwrap_or(text)).or(rewritten)
-    }
-
-    /// Puts what `change` makes of a string in its place.
-    pub(super) fn rewrite<'t>(
-        &self,
-        splice: &mut Splice<'t, '_>,
-        value: Value<'t>,
-        change: impl Fn(&str) -> Option<String>,
-    ) {
-        if let Some(changed) = value.as_str().and_then(|text| change(&text)) {
-            if_possible(splice.replace(value, changed));
-        }
-    }
-
     /// The release is main's, and what belongs to it; so is the environment, which a page does not
     /// know.
     pub(super) fn release<'v>(&'v self, splice: &mut Splice<'_, 'v>) {
@@ -224,80 +122,6 @@ impl Laying<'_> {
         if_possible(splice.set(&["environment"], identity.environment.as_str()));
     }
 
-    /// Tags of the scope where the event has none of the name, and those that say where it is from.
-    pub(super) fn tags<'t, 'v>(
-        &'v self,
-        splice: &mut Splice<'t, 'v>,
-        event: &Object<'t>,
-        room: &Room,
-    ) {
-        let origin = Origin::of(event);
-        let offered =
-            [("event.origin", origin.name()), ("event.environment", origin.environment())];
-        let scope = object(&self.scope.fields.tags);
-        let scope = if room.without_scope { Object::EMPTY } else { scope };
-        let own = event.get("tags").filter(|own| !own.is_null());
-        if let Some(pairs) = own.and_then(Value::elements) {
-            return self.tag_pairs(splice, pairs.collect(), &scope, &offered);
-        }
-        // Most events of pages have none: then they are written in one go.
-        if own.is_none()
-            && let Some(all) = self.all_tags(&scope, &offered)
-        {
-            return if_possible(splice.set(&["tags"], all));
-        }
-        if_possible(splice.set(&["tags", "event.process"], self.from.name.as_str()));
-        if_possible(splice.merge(&["tags"], &scope, Precedence::Present));
-        for (key, value) in offered {
-            if_possible(splice.insert(&["tags", key], value));
-        }
-    }
-
-    /// The tags of an event that has none itself, unless a process has set one that is not its to say.
-    fn all_tags(&self, scope: &Object<'_>, offered: &[(&str, &str)]) -> Option<Json> {
-        let mut ours = ObjectWriter::new();
-        ours.member("event.process", self.from.name.as_str());
-        for (key, value) in offered {
-            ours.member(key, *value);
-        }
-        let is_clear = scope.members().all(|member| !member.raw_key().starts_with("event."));
-        if scope.is_empty() {
-            return Some(ours.finish());
-        }
-        let ours = ours.finish();
-        // Both are objects with members.
-        let text = format!("{},{}", scope.as_value().text().strip_suffix('}')?, &ours.text()[1..]);
-        is_clear.then(|| Json::parse(text.as_bytes()).ok()).flatten()
-    }
-
-    /// Some SDKs write tags as a list of pairs.
-    fn tag_pairs<'v>(
-        &self,
-        splice: &mut Splice<'_, 'v>,
-        mut pairs: Vec<Value<'_>>,
-        scope: &Object<'v>,
-        offered: &[(&str, &str)],
-    ) {
-        let is = |pair: Value<'_>, key: &str| {
-            pair.elements().and_then(|mut pair| pair.next()).is_some_and(|name| name.is_str(key))
-        };
-        pairs.retain(|pair| !is(*pair, "event.process"));
-        let mut all: Vec<Json> = pairs.iter().copied().map(Value::to_json).collect();
-        all.push(Json::array(["event.process", &self.from.name]));
-        for member in scope.members() {
-            let key = member.key();
-            if !pairs.iter().any(|pair| is(*pair, &key)) && key != "event.process" {
-                all.push(Json::array([Json::from(&*key), member.value().to_json()]));
-            }
-        }
-        for (key, value) in offered {
-            if !all.iter().any(|pair| is(pair.as_value(), key)) {
-                all.push(Json::array([*key, *value]));
-            }
-        }
-        if_possible(splice.set(&["tags"], Json::array(&all)));
-    }
-
     fn contexts<'t, 'v>(&'v self, splice: &mut Splice<'t, 'v>, event: &Object<'t>, room: &Room) {
         let fields = &self.scope.fields;
         let is_in = |is_left_out: bool, json: &'v Json| {
@@ -311,16 +135,17 @@ impl Laying<'_> {
         for source in &sources {
             if_possible(splice.merge(&["contexts"], source, Precedence::Present));
         }
-        let own = event.get("contexts").and_then(Value::as_object);
         for name in MEMBERWISE {
-            let has_own =
-                own.as_ref().and_then(|own| own.get(name)).is_some_and(|own| !own.is_null());
+            let offers = sources.iter().filter_map(|source| source.get(name));
+            let offers: Vec<Value<'v>> = offers.collect();
+            if offers.is_empty() {
+                continue;
+            }
+            let has_own = event.at(&["contexts", name]).is_some_and(|own| !own.is_null());
             // The first that has it was taken as it is.
             let behind = usize::from(!has_own);
-            for source in sources.iter().filter_map(|source| source.get(name)).skip(behind) {
-                if let Some(source) = source.as_object() {
-                    if_possible(splice.merge(&["contexts", name], &source, Precedence::Present));
-                }
+            for offer in offers.into_iter().skip(behind).filter_map(Value::as_object) {
+                if_possible(splice.merge(&["contexts", name], &offer, Precedence::Present));
             }
         }
     }
@@ -351,37 +176,6 @@ impl Laying<'_> {
         for (field, member) in fields {
             if let Some(value) = self.scope.fields.value(&field) {
                 if_possible(splice.insert(&[member], value));
-            }
-        }
-    }
-
-    /// Nobody's address, nor the name of the machine, unless the application asked for it.
-    pub(super) fn address(&self, splice: &mut Splice<'_, '_>) {
-        if self.identity.send_default_pii {
-            return;
-        }
-        if splice.get(&["user", "ip_address"]).is_some_and(|address| address == r#""{{auto}}""#) {
-            if_possible(splice.remove(&["user", "ip_address"]));
-        }
-        // Main says it only if the application has set it.
-        if self.from.process != Process::Main {
-            if_possible(splice.remove(&["server_name"]));
-        }
-        if_possible(splice.set(&["sdk", "settings", "infer_ip"], "never"));
-    }
-
-    /// Sentry would take the machine for what the webview says it is.
-    fn user_agent<'t>(&self, splice: &mut Splice<'t, '_>, event: &Object<'t>) {
-        let Some(headers) = event.at(&["request", "headers"]) else { return };
-        for (name, value) in privacy::pairs(headers) {
-            if !name.eq_ignore_ascii_case("User-Agent") {
-                continue;
-            }
-            if headers.elements().is_some() {
-                // What stands in a list cannot be taken out of it; this is no browser either.
-                if_possible(splice.replace(value, privacy::FILTERED));
-            } else {
-                if_possible(splice.remove(&["request", "headers", &name]));
             }
         }
     }
@@ -425,42 +219,5 @@ fn offer<'t, 'v>(splice: &mut Splice<'t, 'v>, event: &Object<'t>, member: &str, 
         if_possible(splice.set(&[member], offered));
     } else {
         if_possible(splice.merge(&[member], &offered_object, Precedence::Present));
-    }
-}
-
-/// Which kind of code an event is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    JavaScript,
-    Rust,
-    Native,
-}
-
-impl Origin {
-    /// By its platform, or by who reports it.
-    pub(super) fn of(event: &Object<'_>) -> Self {
-        let sdk = event.at(&["sdk", "name"]).and_then(Value::as_str).unwrap_or_default();
-        match event.get("platform").and_then(Value::as_str).as_deref() {
-            Some("javascript" | "node") => Self::JavaScript,
-            Some("rust") => Self::Rust,
-            _ if sdk.starts_with("sentry.rust") => Self::Rust,
-            None if !sdk.starts_with("sentry.native") => Self::JavaScript,
-            _ => Self::Native,
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::JavaScript => "javascript",
-            Self::Rust => "rust",
-            Self::Native => "native",
-        }
-    }
-
-    fn environment(self) -> &'static str {
-        match self {
-            Self::JavaScript => "javascript",
-            Self::Rust | Self::Native => "native",
-        }
     }
 }

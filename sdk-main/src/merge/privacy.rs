@@ -114,9 +114,8 @@ pub(super) fn request<'t>(splice: &mut Splice<'t, '_>, request: &Object<'t>) {
             put(splice, value, filter(&text));
             continue;
         }
-        for (name, value) in pairs(value).filter(|(name, _)| is_secret(name)) {
+        for (_, value) in pairs(value).filter(|(name, _)| is_secret(name)) {
             put(splice, value, Some(FILTERED.to_owned()));
-            drop(name);
         }
     }
 }
@@ -158,8 +157,9 @@ pub(super) fn breadcrumb(text: Value<'_>) -> Option<Json> {
 }
 
 /// A look that costs little: most have no query and no header in them.
-fn may_hold_secrets(text: &str) -> bool {
-    text.contains('=') || text.contains("\\u") || text.contains(".header.")
+pub(super) fn may_hold_secrets(text: &str) -> bool {
+    // An escape may be that of either.
+    text.contains('=') || text.contains('\\') || text.contains(".header.")
 }
 
 /// Names and values, which SDKs write as an object or as a list of pairs.

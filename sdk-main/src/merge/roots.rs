@@ -56,7 +56,7 @@ impl Roots {
     /// The text with what is below one of the directories as `app:///…`; nothing, if there is nothing
     /// of the kind.
     pub fn rewrite(&self, text: &str) -> Option<String> {
-        if self.0.is_empty() || !text.contains(['/', '\\']) {
+        if self.0.is_empty() || !(text.contains('/') || text.contains('\\')) {
             return None;
         }
         let mut out = String::new();
@@ -88,7 +88,7 @@ impl Roots {
     pub(super) fn may_be_in(&self, json: &str) -> bool {
         self.0.iter().any(|root| match root.style {
             // Nothing is encoded or escaped, so the name of the directory is there as it is.
-            Style::Unix => json.contains(&*root.name) || json.contains(['%', '\\']),
+            Style::Unix => json.contains(&*root.name) || json.contains('%') || json.contains('\\'),
             Style::Drive | Style::Share => true,
         })
     }

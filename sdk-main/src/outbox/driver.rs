@@ -237,12 +237,17 @@ impl Outbox {
                 retry_after: answer.retry_after.as_deref(),
                 date: answer.date.as_deref(),
             }),
-            Err(_) => Outcome::Failed,
+            Err(error) if error.is_network() => Outcome::Failed,
+            Err(_) => Outcome::Abandoned,
         };
         let now = Instant::now();
         let verdict = self.dispatcher.handle_outcome(now, outcome);
         let answer = result.as_ref().ok();
         self.conclude(id, verdict, answer);
+        if let (Some(id), Outcome::Abandoned) = (id, outcome) {
+            // The file cannot be read. It is left for the next start, and not tried over and over.
+            self.forget(&[id]);
+        }
         if verdict != Verdict::Keep {
             // What went with it has been told, whatever became of it. The dispatcher knows.
             self.spool.reported(&report);

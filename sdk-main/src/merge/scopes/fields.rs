@@ -12,6 +12,8 @@ use super::Process;
 pub(in crate::merge) struct Fields {
     pub(in crate::merge) winners: BTreeMap<Field, Entry>,
     pub(in crate::merge) tags: Json,
+    /// Whether some process has set one of those tags that say where an event is from.
+    pub(in crate::merge) claims_origin: bool,
     pub(in crate::merge) extra: Json,
     /// The contexts that the event's own process has set, and those of others, which are given up
     /// before them.
@@ -46,7 +48,12 @@ impl Fields {
                 Some((field.key()?, attribute(entry.value().as_value())?))
             })
             .collect();
+        let claims_origin = winners.keys().any(|field| match field {
+            Field::Tag(key) => key.as_json_body().starts_with("event."),
+            _ => false,
+        });
         Self {
+            claims_origin,
             tags: object(&|field, _| matches!(field, Field::Tag(_))),
             extra: object(&|field, _| matches!(field, Field::Extra(_))),
             own_contexts: object(&|field, own| matches!(field, Field::Context(_)) && own),
@@ -67,6 +74,7 @@ impl Fields {
     /// What `_meta` has to say about the fields, with the place of each in an event.
     pub(in crate::merge) fn metas(&self) -> impl Iterator<Item = (Vec<String>, &Json, &Json)> {
         self.winners.iter().filter_map(|(field, entry)| {
+            let meta = entry.meta()?;
             let member = match field {
                 Field::User => "user",
                 Field::Level => "level",
@@ -79,7 +87,7 @@ impl Fields {
             };
             let key = field.key().map(|key| key.to_str().into_owned());
             let path = std::iter::once(member.to_owned()).chain(key).collect();
-            Some((path, entry.value(), entry.meta()?))
+            Some((path, entry.value(), meta))
         })
     }
 }

@@ -68,10 +68,14 @@ impl Trail {
         }
         all.sort_by_key(|(time, ..)| *time);
         let newest = all.split_off(all.len().saturating_sub(max));
-        let list = Json::array(newest.iter().map(|(.., breadcrumb)| {
-            let json = breadcrumb.json();
-            privacy::breadcrumb(json.as_value()).map_or(Fragment::from(json), Fragment::from)
-        }));
+        let mut list = Json::array(newest.iter().map(|(.., breadcrumb)| breadcrumb.json()));
+        // One look at all of them costs less than many.
+        if privacy::may_hold_secrets(list.text()) {
+            list = Json::array(newest.iter().map(|(.., breadcrumb)| {
+                let json = breadcrumb.json();
+                privacy::breadcrumb(json.as_value()).map_or(Fragment::from(json), Fragment::from)
+            }));
+        }
         let facts = newest.into_iter().map(|(time, from, breadcrumb)| Fact {
             time,
             from,
