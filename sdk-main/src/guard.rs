@@ -48,6 +48,7 @@ impl Guard {
     /// once if it cannot be in time, because the network is known to be down, Sentry has asked for a
     /// pause, or consent is missing. Nothing is lost then: it waits on disk.
     pub fn flush(&self, timeout: Duration) -> bool {
+        hand_over_counts(&self.client);
         self.client.flush(Some(timeout))
     }
 
@@ -151,6 +152,7 @@ impl Guard {
         let client = self.client.clone();
         let closing =
             std::thread::Builder::new().name("guardhouse-close".to_owned()).spawn(move || {
+                hand_over_counts(&client);
                 client.close(Some(Duration::ZERO));
                 drop(client);
                 closed.keep(());
@@ -161,6 +163,12 @@ impl Guard {
             let _ = closing.join();
         }
     }
+}
+
+/// What `sentry` has dropped itself, for a hook or by its sample rate, it only tells with the next
+/// envelope. This is one, with nothing else in it.
+fn hand_over_counts(client: &Client) {
+    client.send_envelope(sentry::Envelope::new());
 }
 
 impl Drop for Guard {

@@ -44,6 +44,7 @@ pub(crate) struct House {
     doorway: Doorway<Visit>,
     /// What did not get into the doorway.
     losses: Mutex<Losses>,
+    is_bound: AtomicBool,
     is_closing: AtomicBool,
     thread: OnceLock<ThreadId>,
 }
@@ -126,6 +127,7 @@ impl House {
             contexts: Mutex::default(),
             doorway: Doorway::new(),
             losses: Mutex::default(),
+            is_bound: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
             thread: OnceLock::new(),
         }
@@ -188,6 +190,15 @@ impl House {
         let (done, promise) = promise();
         self.doorway.enter(Visit::Close { deadline, done }).ok()?;
         promise.wait_until(deadline)
+    }
+
+    /// From now on what `sentry` shows is what the application has captured.
+    pub(crate) fn bind(&self) {
+        self.is_bound.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_bound(&self) -> bool {
+        self.is_bound.load(Ordering::Acquire)
     }
 
     /// Lets nobody wait for anything to be sent any more.

@@ -133,6 +133,7 @@ fn bind(
     sentry.integrations.push(Arc::new(ScopeOfAll(house.clone())));
     sentry.before_breadcrumb = Some(watched(house));
     let client = Arc::new(Client::from(sentry));
+    house.bind();
     for hub in [Hub::main(), Hub::current()] {
         hub.bind_client(Some(client.clone()));
     }

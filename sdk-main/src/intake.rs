@@ -299,7 +299,8 @@ impl Intake {
             if envelope.items().is_empty() {
                 // What was in it is counted by now.
                 self.refusals.count(id, Refusal::NothingLeft);
-                let refused = Refused::new(id, channel, Refusal::NothingLeft, Detail::None);
+                let detail = Detail::TakenOut(taken_out);
+                let refused = Refused::new(id, channel, Refusal::NothingLeft, detail);
                 return Outcome::Refused(refused);
             }
         }

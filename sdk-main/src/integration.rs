@@ -29,6 +29,11 @@ impl Integration for ScopeOfAll {
         mut event: Event<'static>,
         _options: &ClientOptions,
     ) -> Option<Event<'static>> {
+        // With its logs, `sentry` shows every integration an event that is none while the client is
+        // made, only to see what they add. The application's functions should not hear of it.
+        if !self.0.is_bound() {
+            return Some(event);
+        }
         let (scope, level) = self.0.scope_of_main();
         for (field, entry) in scope.fields() {
             add(&mut event, field, entry.value().as_value());

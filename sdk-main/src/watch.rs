@@ -211,8 +211,8 @@ impl Watch {
         if let Some(outbox) = &mut self.outbox {
             outbox.count(&losses);
             self.life.handle_time(outbox);
-            let step = outbox.step();
             self.life.conclude_dead_runs(outbox);
+            let step = outbox.step();
             self.flushes.settle(outbox, &step, now);
             if let Some(closing) = &mut self.closing {
                 closing.look(outbox, &step, now);

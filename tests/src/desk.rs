@@ -12,8 +12,10 @@
 //! | `scope RENDERER JSON` | `answer scope taken` | a renderer says its scope |
 //! | `envelope RENDERER TEXT`, `feedback …` | `answer envelope …` | `\n` stands for a newline |
 //! | `gone RENDERER` | `done` | a renderer is gone |
-//! | `flush MS`, `close MS`, `drop` | `flushed BOOL MS`, `closed BOOL MS`, `dropped MS THREADS` | |
-//! | `panic TEXT` | `panicked` | a thread panics |
+//! | `fill NUMBER`, `flood NUMBER` | `done` | main captures so many messages, so many renderers report |
+//! | `beside flush MS`, `beside capture TEXT` | `done` | on another thread, without waiting for it |
+//! | `flush MS`, `close MS`, `drop` | `flushed BOOL MS`, `closed BOOL MS`, `dropped MS` | after the end also `left THREADS` |
+//! | `panic TEXT`, `abort TEXT` | `panicked`, nothing | a thread panics, and the process aborts |
 //! | `give-consent`, `revoke-consent`, `focus on` | `done` | |
 //! | `threads`, `again`, `exit` | `threads N`, `failed WHY`, nothing | |
 
@@ -42,9 +44,18 @@ impl Desk {
     /// If it does not come to run.
     #[track_caller]
     pub fn start(binary: &str, cache_dir: &Path, dsn: &str, options: &[&str]) -> Self {
-        let mut desk = Self::launch(binary, cache_dir, dsn, options);
-        assert_eq!(desk.hear().as_deref(), Some("ready"), "it did not start");
-        desk
+        Self::launch(binary, cache_dir, dsn, options).started()
+    }
+
+    /// Waits until it runs.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come to run.
+    #[track_caller]
+    pub fn started(mut self) -> Self {
+        assert_eq!(self.hear().as_deref(), Some("ready"), "it did not start");
+        self
     }
 
     /// Starts the binary and waits for nothing.
@@ -53,16 +64,30 @@ impl Desk {
     ///
     /// If there is no such binary.
     pub fn launch(binary: &str, cache_dir: &Path, dsn: &str, options: &[&str]) -> Self {
-        let mut child = Command::new(binary)
+        Self::launch_as(Self::command(binary, cache_dir).args(["--dsn", dsn]).args(options))
+    }
+
+    /// The command that starts the binary, for a test to add to.
+    pub fn command(binary: &str, cache_dir: &Path) -> Command {
+        let mut command = Command::new(binary);
+        command
             .arg("--cache-dir")
             .arg(cache_dir)
-            .args(["--dsn", dsn])
-            .args(options)
             // What the machine is set up for is not what is tested.
             .env_remove("SENTRY_DSN")
             .env_remove("SENTRY_RELEASE")
             .env_remove("SENTRY_ENVIRONMENT")
-            .env("RUST_BACKTRACE", "0")
+            .env("RUST_BACKTRACE", "0");
+        command
+    }
+
+    /// Runs a command and waits for nothing.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such binary.
+    pub fn launch_as(command: &mut Command) -> Self {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -72,6 +72,8 @@ pub(super) enum Detail {
     Item(ItemType, Option<Concern>),
     /// When there is budget again.
     Until(Instant),
+    /// What was in it, each with its own reason.
+    TakenOut(Vec<Refused>),
 }
 
 impl Refused {
@@ -122,12 +124,19 @@ impl Refused {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { renderer, channel, refusal, detail } = self;
+        let Self { renderer, channel, detail, .. } = self;
         if let Detail::Message(error) = detail {
             // It names the channel.
             return write!(f, "renderer {renderer}: {error}");
         }
         write!(f, "renderer {renderer}, channel {channel}: ")?;
+        self.say_why(f)
+    }
+}
+
+impl Refused {
+    fn say_why(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { channel, refusal, detail, .. } = self;
         let declaration = channel.declaration();
         let item = match detail {
             Detail::Item(item_type, _) => item_type.name().unwrap_or("of a new kind"),
@@ -172,7 +181,15 @@ impl fmt::Display for Refused {
             Refusal::TooManyAttachments => {
                 f.write_str("there are more attachments than Sentry takes; attach fewer")
             }
-            Refusal::NothingLeft => f.write_str("there is nothing in the envelope to be sent"),
+            Refusal::NothingLeft => {
+                f.write_str("there is nothing in the envelope to be sent")?;
+                let Detail::TakenOut(items) = detail else { return Ok(()) };
+                for item in items {
+                    f.write_str("; ")?;
+                    item.say_why(f)?;
+                }
+                Ok(())
+            }
         }
     }
 }

@@ -78,6 +78,13 @@ impl Identity {
         self
     }
 
+    /// Lets home directories become `~` in what is sent: this one, and all that are where such
+    /// directories usually are.
+    pub fn hide_homes(mut self, own: Option<impl AsRef<Path>>) -> Self {
+        self.roots = self.roots.and_homes(own);
+        self
+    }
+
     /// Whether what can identify a person may be sent without being asked for each time: the address
     /// that Sentry sees, and the name of the machine. Off by default.
     pub fn send_default_pii(mut self, send: bool) -> Self {

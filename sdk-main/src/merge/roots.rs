@@ -1,5 +1,6 @@
 //! Paths below the application's directories become `app:///…`, so that the same frame looks the same
-//! on every machine, and no user's name is in it.
+//! on every machine; and what is left of people's home directories becomes `~/…`, since their names
+//! are the users'.
 
 use std::path::Path;
 
@@ -21,7 +22,10 @@ use super::percent;
 /// assert_eq!(roots.rewrite("/opt/My Apples/a.js"), None);
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Roots(Vec<Root>);
+pub struct Roots {
+    apps: Vec<Root>,
+    homes: Vec<Root>,
+}
 
 #[derive(Clone, Debug)]
 struct Root {
@@ -30,6 +34,8 @@ struct Root {
     /// The last part of it.
     name: String,
     style: Style,
+    /// Whether it is not meant itself, but each of the directories in it.
+    is_parent: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,53 +51,103 @@ enum Style {
 impl Roots {
     /// These directories. One that would be all of a file system is left out.
     pub fn new(paths: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
-        Self(
-            paths
-                .into_iter()
-                .filter_map(|path| Root::new(&path.as_ref().to_string_lossy()))
-                .collect(),
-        )
+        let apps = paths.into_iter().filter_map(|path| Root::new(&path.as_ref().to_string_lossy()));
+        Self { apps: apps.collect(), homes: Vec::new() }
     }
 
-    /// The text with what is below one of the directories as `app:///…`; nothing, if there is nothing
-    /// of the kind.
+    /// The same, and home directories become `~`: this one, and whatever is where such directories
+    /// are, on this machine or on the one that the application was built on.
+    ///
+    /// ```
+    /// use guardhouse_main::merge::Roots;
+    ///
+    /// let roots = Roots::new(["/home/zoe/desk"]).and_homes(Some("/srv/zoe"));
+    /// assert_eq!(roots.rewrite("/home/zoe/desk/a.js").unwrap(), "app:///a.js");
+    /// assert_eq!(roots.rewrite("file:///home/zoe/b.rs").unwrap(), "~/b.rs");
+    /// assert_eq!(roots.rewrite("/srv/zoe/c.rs").unwrap(), "~/c.rs");
+    /// ```
+    #[must_use]
+    pub fn and_homes(mut self, own: Option<impl AsRef<Path>>) -> Self {
+        // Windows builds for Windows, and to look for drives costs more.
+        let parents = if cfg!(windows) { &HOMES[..] } else { &HOMES[..2] };
+        let parents = parents.iter().filter_map(|path| Root::new(path));
+        self.homes = parents.map(|parent| Root { is_parent: true, ..parent }).collect();
+        let own = own.and_then(|path| Root::new(&path.as_ref().to_string_lossy()));
+        // One that lies deeper than usual says more.
+        self.homes.splice(..0, own);
+        self
+    }
+
+    /// The text with what is below one of the directories as `app:///…` or `~/…`; nothing, if there is
+    /// nothing of the kind.
+    ///
+    /// Of home directories it is the user's own, and in `file:` URLs all: `/home/news` may well be a
+    /// route of the application.
     pub fn rewrite(&self, text: &str) -> Option<String> {
-        if self.0.is_empty() || !(text.contains('/') || text.contains('\\')) {
-            return None;
-        }
-        let mut out = String::new();
-        let mut written = 0;
-        let behind_boundaries = text
-            .char_indices()
-            .filter(|(_, character)| is_boundary(*character))
-            .map(|(at, character)| at + character.len_utf8());
-        for at in std::iter::once(0).chain(behind_boundaries) {
-            if at < written {
-                continue;
-            }
-            if let Some((rest, end)) = self.0.iter().find_map(|root| root.find(&text[at..])) {
-                out.push_str(&text[written..at]);
-                out.push_str("app:///");
-                out.push_str(&rest);
-                written = at + end;
-            }
-        }
-        if written == 0 {
-            return None;
-        }
-        out.push_str(&text[written..]);
-        Some(out)
+        rewrite(text, self.all(), false)
+    }
+
+    /// The same for what is known to be a path, or to hold none but such.
+    pub(super) fn rewrite_path(&self, text: &str) -> Option<String> {
+        rewrite(text, self.all(), true)
+    }
+
+    fn all(&self) -> impl Iterator<Item = (&Root, &'static str)> + Clone {
+        let apps = self.apps.iter().map(|root| (root, APP));
+        apps.chain(self.homes.iter().map(|root| (root, HOME)))
     }
 
     /// Whether JSON may hold a text that [`rewrite`](Self::rewrite) changes: a look that costs little,
     /// before one that costs more.
     pub(super) fn may_be_in(&self, json: &str) -> bool {
-        self.0.iter().any(|root| match root.style {
-            // Nothing is encoded or escaped, so the name of the directory is there as it is.
-            Style::Unix => json.contains(&*root.name) || json.contains('%') || json.contains('\\'),
-            Style::Drive | Style::Share => true,
-        })
+        let mut roots = self.apps.iter().chain(&self.homes).peekable();
+        // On Unix the name of the directory is there as it is, if nothing is encoded or escaped.
+        roots.peek().is_some()
+            && (json.contains('%')
+                || json.contains('\\')
+                || roots.any(|root| root.style != Style::Unix || json.contains(&*root.name)))
     }
+}
+
+/// What stands for the directory of the application, and for a home directory.
+const APP: &str = "app:///";
+const HOME: &str = "~/";
+
+/// Where home directories are.
+const HOMES: [&str; 3] = ["/home", "/Users", "C:\\Users"];
+
+fn rewrite<'r>(
+    text: &str,
+    roots: impl Iterator<Item = (&'r Root, &'static str)> + Clone,
+    is_path: bool,
+) -> Option<String> {
+    if !(text.contains('/') || text.contains('\\')) {
+        return None;
+    }
+    let mut out = String::new();
+    let mut written = 0;
+    let behind_boundaries = text
+        .char_indices()
+        .filter(|(_, character)| is_boundary(*character))
+        .map(|(at, character)| at + character.len_utf8());
+    for at in std::iter::once(0).chain(behind_boundaries) {
+        if at < written {
+            continue;
+        }
+        let found =
+            roots.clone().find_map(|(root, to)| Some((root.find(&text[at..], is_path)?, to)));
+        if let Some(((rest, end), to)) = found {
+            out.push_str(&text[written..at]);
+            out.push_str(to);
+            out.push_str(&rest);
+            written = at + end;
+        }
+    }
+    if written == 0 {
+        return None;
+    }
+    out.push_str(&text[written..]);
+    Some(out)
 }
 
 /// What may stand before a path in a text, and behind one that goes on below a directory.
@@ -138,13 +194,16 @@ impl Root {
         let path = path.trim_matches('/').to_owned();
         let is_all_of_it = path.is_empty() || (style == Style::Drive && path.len() == 2);
         let name = path.rsplit('/').next().unwrap_or_default().to_owned();
-        (!is_all_of_it).then_some(Self { path, name, style })
+        (!is_all_of_it).then_some(Self { path, name, style, is_parent: false })
     }
 
     /// If `text` begins with a path below the directory: what stands below it, and where in the text
-    /// it ends.
-    fn find(&self, text: &str) -> Option<(String, usize)> {
+    /// it ends. `is_path` says that it cannot be anything but a path.
+    fn find(&self, text: &str, is_path: bool) -> Option<(String, usize)> {
         let is_url = text.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("file:"));
+        if self.is_parent && !is_url && !is_path {
+            return None;
+        }
         let mut at = if is_url { 5 } else { 0 };
         let is_slash =
             |character: char| character == '/' || (character == '\\' && self.style != Style::Unix);
@@ -181,6 +240,18 @@ impl Root {
                 return None;
             }
             at += length;
+        }
+        if self.is_parent {
+            let slashes: usize = text[at..].chars().take_while(|next| is_slash(*next)).count();
+            let is_part = |next: &char| {
+                !is_slash(*next) && *next != ':' && (*next == ' ' || !is_boundary(*next))
+            };
+            let name: usize =
+                text[at + slashes..].chars().take_while(is_part).map(char::len_utf8).sum();
+            if slashes == 0 || name == 0 {
+                return None;
+            }
+            at += slashes + name;
         }
         match next(at) {
             None => {}
@@ -301,9 +372,45 @@ mod tests {
     }
 
     #[test]
+    fn home_directories_are_nobodys() {
+        let roots = Roots::new(["/home/zoe/desk"]).and_homes(Some("/var/people/zoe"));
+        for (before, after) in [
+            ("/home/zoe/desk/a.js", Some("app:///a.js")),
+            ("/home/zoe/desktop/a.js", Some("~/desktop/a.js")),
+            ("/home/builder/.cargo/registry/src/x/lib.rs", Some("~/.cargo/registry/src/x/lib.rs")),
+            ("/Users/zoe/a.rs", Some("~/a.rs")),
+            ("file:///home/zo%C3%AB/a.html?x=1", Some("~/a.html?x=1")),
+            ("open /home/zoe/a (of /var/people/zoe/b)", Some("open ~/a (of ~/b)")),
+            ("/Users/Zoe Q/a.rs", Some("~/a.rs")),
+            ("/home/zoe", Some("~/")),
+            ("/home/zoe:3:4", Some("~/:3:4")),
+            ("/home", None),
+            ("/home/", None),
+            ("/homes/zoe/a.rs", None),
+            ("/srv/home/zoe/a.rs", None),
+            ("https://example.com/home/zoe/a.js", None),
+        ] {
+            assert_eq!(roots.rewrite_path(before).as_deref(), after, "{before}");
+        }
+        assert_eq!(roots.rewrite("/home/news"), None);
+        assert_eq!(roots.rewrite("file:///home/zoe/a").as_deref(), Some("~/a"));
+        assert_eq!(roots.rewrite("of /var/people/zoe/a").as_deref(), Some("of ~/a"));
+        assert!(roots.may_be_in("/home/x") && !roots.may_be_in("https://example.com/a.js"));
+    }
+
+    #[test]
+    fn home_directories_of_windows_are_nobodys() {
+        let roots = Roots::new(["D:\\desk"]).and_homes(Some("D:\\People\\Zoe"));
+        assert_eq!(roots.rewrite("d:\\people\\zoe\\a.rs").as_deref(), Some("~/a.rs"));
+        if cfg!(windows) {
+            assert_eq!(roots.rewrite_path("c:\\users\\zoe\\a.rs").as_deref(), Some("~/a.rs"));
+        }
+    }
+
+    #[test]
     fn all_of_a_file_system_is_no_application() {
         for root in ["/", "", "C:\\", "C:", "relative/app", "\\\\"] {
-            assert!(Roots::new([root]).0.is_empty(), "{root}");
+            assert!(Roots::new([root]).apps.is_empty(), "{root}");
         }
     }
 }

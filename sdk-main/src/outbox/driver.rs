@@ -48,8 +48,8 @@ pub(crate) struct Outbox {
     /// What of the spool's losses the dispatcher knows.
     told: Losses,
     is_adopting: bool,
-    /// What earlier runs left about crashes and sessions. It is sent once it is known what of their
-    /// sessions is still to be said.
+    /// What earlier runs left. It is sent once all of it is known, and what of their sessions is still
+    /// to be said: before, there is no telling what should go first.
     held: Option<Vec<Entry>>,
     sync_at: Option<Instant>,
     tidy_at: Instant,
@@ -178,7 +178,7 @@ impl Outbox {
 
     /// Whether nothing waits.
     pub(crate) fn has_sent_all(&self) -> bool {
-        !self.is_adopting && self.pending.is_empty()
+        self.has_concluded() && self.pending.is_empty()
     }
 
     /// Lets nothing go any more, also not what is on its way, or lets everything go again.
@@ -212,9 +212,10 @@ impl Outbox {
         }
         let next_send = self.send(now);
         let wake = [next_send, self.sync_at, self.next_tidy()].into_iter().flatten().min();
+        let more = (!self.has_concluded()).then_some(now);
         Step {
-            wake: if self.is_adopting { Some(now) } else { wake },
-            next_send,
+            wake: more.or(wake),
+            next_send: more.or(next_send),
             is_sending: self.in_flight.is_some(),
         }
     }
@@ -448,9 +449,15 @@ impl Outbox {
         !self.is_adopting
     }
 
+    /// Whether what dead runs have left may be sent.
+    pub(crate) fn has_concluded(&self) -> bool {
+        self.held.is_none()
+    }
+
     /// What earlier runs left about crashes and sessions.
     pub(crate) fn read_held(&mut self) -> Vec<Envelope> {
-        let ids: Vec<_> = self.held.iter().flatten().map(|entry| entry.id).collect();
+        let held = self.held.iter().flatten().filter(|entry| entry.priority < Priority::Normal);
+        let ids: Vec<_> = held.map(|entry| entry.id).collect();
         ids.into_iter().filter_map(|id| self.spool.read(id).ok()).collect()
     }
 
@@ -486,8 +493,8 @@ impl Outbox {
     fn found(&mut self, now: Instant, entry: &Entry) {
         self.pending.insert(entry.id, None);
         match &mut self.held {
-            Some(held) if entry.priority < Priority::Normal => held.push(entry.clone()),
-            _ => self.queue(now, entry),
+            Some(held) => held.push(entry.clone()),
+            None => self.queue(now, entry),
         }
     }
 

@@ -29,7 +29,7 @@ impl Flushes {
     /// Answers those for whom everything is sent, and those for whom it cannot be in time.
     pub(super) fn settle(&mut self, outbox: &Outbox, step: &Step, now: Instant) {
         for mut flush in std::mem::take(&mut self.waiting) {
-            if flush.last.is_none() && outbox.has_adopted() {
+            if flush.last.is_none() && outbox.has_concluded() {
                 flush.last = Some(outbox.newest());
             }
             if flush.last.is_some_and(|last| outbox.is_sent_up_to(last)) {

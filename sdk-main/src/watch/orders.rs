@@ -164,6 +164,9 @@ fn merge(options: &Options, sentry: &ClientOptions, dsn: Option<&Dsn>) -> Merge 
         .clone()
         .or_else(|| Some(std::env::current_exe().ok()?.parent()?.to_owned()));
     identity = identity.app_roots(root);
+    if !sentry.send_default_pii {
+        identity = identity.hide_homes(std::env::home_dir());
+    }
 
     let EventSamplingStrategy::FixedRate(rate) = sentry.event_sampling_strategy else {
         return Merge::new(identity);

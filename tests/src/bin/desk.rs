@@ -37,6 +37,29 @@ fn main() -> ExitCode {
             "--kill" => options.spool_hook(killer(&value())),
             "--spotlight" => options.spotlight(value()),
             "--tunnel" => options.tunnel(value()),
+            "--namespace" => options.ipc_namespace(value()),
+            "--http-proxy" => options.http_proxy(value()),
+            "--ca" => options.ca_certificates(value()),
+            "--app-root" => options.app_root(value()),
+            "--sample-rate" => options.sample_rate(value().parse().expect("a number")),
+            "--pii" => options.send_default_pii(true),
+            "--server-name" => {
+                let sentry = sentry::ClientOptions::new()
+                    .server_name(value())
+                    .release("desk@5.1.0")
+                    .environment("test");
+                options.sentry(sentry)
+            }
+            // The hook hangs for good when it sees this message.
+            "--hang-on" => {
+                let message = value();
+                options.before_send(move |event| {
+                    while event.message.as_ref() == Some(&message) {
+                        std::thread::park();
+                    }
+                    Some(event)
+                })
+            }
             other => panic!("unknown option {other}"),
         };
     }
@@ -56,12 +79,14 @@ fn main() -> ExitCode {
             let start = Instant::now();
             let is_sent = guard.close(Duration::from_millis(millis));
             say(&format!("closed {is_sent} {}", start.elapsed().as_millis()));
+            say(&format!("left {}", threads_left()));
             return ExitCode::SUCCESS;
         }
         if word == "drop" {
             let start = Instant::now();
             drop(guard);
-            say(&format!("dropped {} {}", start.elapsed().as_millis(), threads()));
+            say(&format!("dropped {}", start.elapsed().as_millis()));
+            say(&format!("left {}", threads_left()));
             return ExitCode::SUCCESS;
         }
         obey(&guard, word, rest);
@@ -77,6 +102,45 @@ fn obey(guard: &Guard, word: &str, rest: &str) {
         "error" => {
             let error = io::Error::other(rest.to_owned());
             say(&format!("captured {}", sentry::capture_error(&error)));
+        }
+        // Many of them, from main, and from a renderer each.
+        "fill" => {
+            for number in 0..rest.parse().expect("a number") {
+                sentry::capture_message(&format!("fill {number}"), Level::Info);
+            }
+            say("done");
+        }
+        "flood" => {
+            let payload = "x".repeat(16 * 1024);
+            for number in 0..first.parse().expect("a number") {
+                let event = format!("{{}}\n{{\"type\":\"event\"}}\n{{\"message\":\"{payload}\"}}");
+                let from = RendererInfo::new(Uuid::from_u128(1000 + number));
+                guard.post(&from, Channel::Envelope, event, drop);
+            }
+            say("done");
+        }
+        // On a thread that nobody waits for.
+        "beside" => {
+            let (words, millis) = (second.to_owned(), second.parse().unwrap_or(0));
+            let is_flush = first == "flush";
+            let (begun, begins) = std::sync::mpsc::channel();
+            std::thread::spawn(move || {
+                let _ = begun.send(());
+                if is_flush {
+                    let client = sentry::Hub::main().client().expect("it runs");
+                    client.flush(Some(Duration::from_millis(millis)));
+                } else {
+                    sentry::capture_message(&words, Level::Info);
+                }
+            });
+            let _ = begins.recv();
+            say("done");
+        }
+        // A panic on a thread, and an end right after it that nobody sees coming.
+        "abort" => {
+            let message = rest.to_owned();
+            let _ = std::thread::spawn(move || panic!("{message}")).join();
+            std::process::abort();
         }
         "crumb" => {
             let message = Some(rest.to_owned());
@@ -191,6 +255,16 @@ fn kill() -> ! {
 
 fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
+}
+
+/// How many threads there are once there are no more to end. One that was joined, or told to end, is
+/// listed for a moment longer.
+fn threads_left() -> usize {
+    let start = Instant::now();
+    while threads() > 1 && start.elapsed() < Duration::from_secs(10) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    threads()
 }
 
 /// A line. If nobody listens any more, that is no reason to end differently.

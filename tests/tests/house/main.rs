@@ -3,6 +3,13 @@
 use guardhouse_tests::desk::{Desk, Scratch};
 use guardhouse_tests::sentry::Sentry;
 
+mod debug;
+mod failing;
+mod outages;
+mod panics;
+mod promise_10;
+mod promise_5;
+mod promise_9;
 mod reports;
 
 /// Starts the application of these tests.

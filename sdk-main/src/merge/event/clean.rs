@@ -62,24 +62,25 @@ impl Laying<'_> {
     ) {
         for frame in frames {
             let Some(frame) = frame.as_object() else { continue };
-            for member in ["filename", "abs_path"] {
+            for member in ["filename", "abs_path", "package"] {
                 if let Some(path) = frame.get(member) {
-                    self.rewrite(splice, path, |text| self.identity.roots.rewrite(text));
+                    self.rewrite(splice, path, |text| self.identity.roots.rewrite_path(text));
                 }
             }
         }
     }
 
-    /// The scripts that frames are in: Sentry finds their source maps by the same name.
+    /// The scripts that frames are in: Sentry finds their source maps by the same name. Of native
+    /// libraries it finds the symbols by their ids and file names, whatever the directory.
     pub(in crate::merge) fn images<'t>(&self, splice: &mut Splice<'t, '_>, event: &Object<'t>) {
         let roots = &self.identity.roots;
         let meta = event.get("debug_meta").filter(|meta| roots.may_be_in(meta.text()));
         let images = meta.and_then(|meta| meta.as_object()?.get("images")?.elements());
         for image in images.into_iter().flatten().filter_map(Value::as_object) {
-            if image.get("type").is_some_and(|kind| kind.is_str("sourcemap"))
-                && let Some(file) = image.get("code_file")
-            {
-                self.rewrite(splice, file, |text| roots.rewrite(text));
+            for file in ["code_file", "debug_file", "name"] {
+                if let Some(path) = image.get(file) {
+                    self.rewrite(splice, path, |text| roots.rewrite_path(text));
+                }
             }
         }
     }
