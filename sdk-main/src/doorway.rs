@@ -1,21 +1,26 @@
 //! The way from the application's threads to the SDK's own: a bounded queue that nobody waits at.
 //!
-//! It holds a bounded number of bytes. What goes beyond is refused at once, which whoever brought it
-//! counts (`queue_overflow`); only an empty queue takes something of any size. Requests without a
-//! weight are never refused: there are few of them. What comes first is handed out first.
+//! It holds a bounded number of bytes of each who brings something: of main itself, and of each
+//! renderer, so that none can keep another out; and of all renderers together. What goes beyond is
+//! refused at once, which whoever brought it counts (`queue_overflow`); only who has nothing waiting may
+//! bring something of any size. Requests without a weight are never refused: there are few of them.
+//! What comes first is handed out first.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use guardhouse_protocol::limits::MIB;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::lock;
 
-/// So many bytes wait for the SDK thread, which takes them on within milliseconds unless the disk
-/// hangs.
+/// So many bytes of main, and of each renderer, wait for the SDK thread, which takes them on within
+/// milliseconds unless the disk hangs.
 pub(crate) const BYTES: usize = 64 * MIB;
+/// So many of all renderers together.
+const ALL_BYTES: usize = 4 * BYTES;
 
 /// The queue, shared by all threads.
 #[derive(Debug)]
@@ -27,8 +32,8 @@ pub(crate) struct Doorway<T> {
 #[derive(Debug)]
 struct Queue<T> {
     waiting: VecDeque<T>,
-    /// The bytes of what waits.
-    taken: usize,
+    /// The bytes of what waits, of each who brought it.
+    taken: HashMap<Option<Uuid>, usize>,
     is_closed: bool,
 }
 
@@ -36,11 +41,13 @@ struct Queue<T> {
 pub(crate) trait Visitor {
     /// The bytes that it takes up, or nothing if it must never be refused.
     fn weight(&self) -> usize;
+    /// The renderer that it comes from, unless it is main.
+    fn comes_from(&self) -> Option<Uuid>;
 }
 
 impl<T: Visitor> Doorway<T> {
     pub(crate) fn new() -> Self {
-        let queue = Queue { waiting: VecDeque::new(), taken: 0, is_closed: false };
+        let queue = Queue { waiting: VecDeque::new(), taken: HashMap::new(), is_closed: false };
         Self { queue: Mutex::new(queue), wake: Notify::new() }
     }
 
@@ -49,11 +56,13 @@ impl<T: Visitor> Doorway<T> {
         let weight = visitor.weight();
         {
             let mut queue = lock(&self.queue);
-            let is_full = weight > 0 && queue.taken > 0 && queue.taken + weight > BYTES;
-            if queue.is_closed || is_full {
+            let from = visitor.comes_from();
+            if queue.is_closed || queue.is_full_for(from, weight) {
                 return Err(visitor);
             }
-            queue.taken += weight;
+            if weight > 0 {
+                *queue.taken.entry(from).or_default() += weight;
+            }
             queue.waiting.push_back(visitor);
         }
         self.wake.notify_one();
@@ -64,7 +73,13 @@ impl<T: Visitor> Doorway<T> {
     pub(crate) fn next(&self) -> Option<T> {
         let mut queue = lock(&self.queue);
         let visitor = queue.waiting.pop_front()?;
-        queue.taken -= visitor.weight();
+        let (from, weight) = (visitor.comes_from(), visitor.weight());
+        if let Some(taken) = queue.taken.get_mut(&from) {
+            *taken = taken.saturating_sub(weight);
+            if *taken == 0 {
+                queue.taken.remove(&from);
+            }
+        }
         Some(visitor)
     }
 
@@ -77,9 +92,27 @@ impl<T: Visitor> Doorway<T> {
     pub(crate) fn close(&self) -> VecDeque<T> {
         let mut queue = lock(&self.queue);
         queue.is_closed = true;
-        queue.taken = 0;
+        queue.taken.clear();
         std::mem::take(&mut queue.waiting)
     }
+}
+
+impl<T> Queue<T> {
+    fn is_full_for(&self, from: Option<Uuid>, weight: usize) -> bool {
+        let own = self.taken.get(&from).copied().unwrap_or(0);
+        let of_renderers =
+            || self.taken.iter().filter(|(it, _)| it.is_some()).map(|(_, it)| it).sum();
+        let all: usize = if from.is_some() { of_renderers() } else { own };
+        let is_too_much = own > 0 && own + weight > BYTES || all > 0 && all + weight > ALL_BYTES;
+        weight > 0 && is_too_much
+    }
+}
+
+/// When a wait of so long is over. One that no clock can tell the end of is a wait of a month.
+pub(crate) fn deadline_in(timeout: Duration) -> Instant {
+    const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+    let now = Instant::now();
+    now.checked_add(timeout.min(MONTH)).unwrap_or(now)
 }
 
 /// An answer that a thread waits for, never longer than it wants to.
@@ -111,25 +144,47 @@ pub(crate) fn promise<T>() -> (Promised<T>, Promise<T>) {
 impl<T> Promised<T> {
     /// Answers.
     pub(crate) fn keep(self, answer: T) {
-        self.put(Kept::With(answer));
+        settle(&self.kept, Kept::With(answer));
     }
+}
 
-    fn put(&self, answer: Kept<T>) {
-        let mut kept = lock(&self.kept.0);
-        if matches!(*kept, Kept::Open) {
-            *kept = answer;
-            self.kept.1.notify_all();
-        }
+fn settle<T>(kept: &(Mutex<Kept<T>>, Condvar), answer: Kept<T>) {
+    let mut state = lock(&kept.0);
+    if matches!(*state, Kept::Open) {
+        *state = answer;
+        kept.1.notify_all();
     }
 }
 
 impl<T> Drop for Promised<T> {
     fn drop(&mut self) {
-        self.put(Kept::Never);
+        settle(&self.kept, Kept::Never);
+    }
+}
+
+/// Ends the waiting for a [`Promise`] without an answer.
+#[derive(Debug)]
+pub(crate) struct Breaker<T> {
+    kept: Arc<(Mutex<Kept<T>>, Condvar)>,
+}
+
+impl<T> Breaker<T> {
+    pub(crate) fn end(&self) {
+        settle(&self.kept, Kept::Never);
+    }
+
+    /// Whether it is the breaker of this promise.
+    pub(crate) fn is_of(&self, promise: &Promise<T>) -> bool {
+        Arc::ptr_eq(&self.kept, &promise.kept)
     }
 }
 
 impl<T> Promise<T> {
+    /// What ends the waiting from another thread.
+    pub(crate) fn breaker(&self) -> Breaker<T> {
+        Breaker { kept: self.kept.clone() }
+    }
+
     /// Waits for the answer, until `deadline` at most.
     pub(crate) fn wait_until(&self, deadline: Instant) -> Option<T> {
         let mut kept = lock(&self.kept.0);
@@ -159,6 +214,34 @@ mod tests {
         fn weight(&self) -> usize {
             *self
         }
+
+        fn comes_from(&self) -> Option<Uuid> {
+            None
+        }
+    }
+
+    impl Visitor for (u128, usize) {
+        fn weight(&self) -> usize {
+            self.1
+        }
+
+        fn comes_from(&self) -> Option<Uuid> {
+            (self.0 > 0).then(|| Uuid::from_u128(self.0))
+        }
+    }
+
+    #[test]
+    fn one_who_brings_much_keeps_nobody_else_out() {
+        let doorway = Doorway::new();
+        doorway.enter((1, BYTES)).unwrap();
+        assert!(doorway.enter((1, 1)).is_err());
+        doorway.enter((2, BYTES)).unwrap();
+        doorway.enter((3, BYTES)).unwrap();
+        doorway.enter((4, BYTES)).unwrap();
+        assert!(doorway.enter((5, 1)).is_err(), "all renderers together have brought enough");
+        doorway.enter((0, BYTES)).unwrap();
+        assert_eq!(doorway.next(), Some((1, BYTES)));
+        doorway.enter((5, 1)).unwrap();
     }
 
     #[test]

@@ -10,8 +10,8 @@ use sentry::Client;
 use uuid::Uuid;
 
 use crate::contexts::Screen;
-use crate::doorway::promise;
-use crate::house::{House, MessageAnswer, Visit};
+use crate::doorway::{deadline_in, promise};
+use crate::house::{Answering, House, MessageAnswer, Visit};
 use crate::options::{GetSessions, PageSession, RendererInfo};
 use crate::running;
 
@@ -64,7 +64,8 @@ impl Guard {
     }
 
     /// The user does not agree any more: nothing is sent from now on, what waits stays on disk until
-    /// it is too old. It is remembered for the next start.
+    /// it is too old. It is remembered for the next start, until consent is given again, also without
+    /// [`require_consent`](crate::Options::require_consent).
     pub fn revoke_consent(&self) {
         self.house.ask(Visit::Consent(false));
     }
@@ -81,7 +82,9 @@ impl Guard {
     }
 
     /// A message of a renderer, from whatever way it came. A host calls this, from any thread; it
-    /// does not wait. `answer` is called once with what became of the message, on the SDK's thread.
+    /// does not wait. `answer` is called exactly once with what became of the message: on the SDK's
+    /// thread, or on this one if main takes nothing at the moment or any more. It should only pass the
+    /// answer on; if it panics, nobody hears of it.
     ///
     /// ```no_run
     /// # fn host(guard: &guardhouse_main::Guard) {
@@ -98,7 +101,7 @@ impl Guard {
         bytes: impl Into<Bytes>,
         answer: impl FnOnce(MessageAnswer) + Send + 'static,
     ) {
-        self.house.hear(from.clone(), channel, bytes.into(), Box::new(answer));
+        self.house.hear(from.clone(), channel, bytes.into(), Answering::new(channel, answer));
     }
 
     /// A renderer is gone: what it contributed to the scope goes with it. A host calls this.
@@ -129,11 +132,11 @@ impl Guard {
     /// Everything that ends, within `timeout` whatever hangs.
     fn end(&mut self, timeout: Duration) -> bool {
         let Some(thread) = self.thread.take() else { return false };
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline_in(timeout);
         running::set_house(None);
         // Whoever waits in a flush holds a lock of the client that closing it needs.
         self.house.begin_closing();
-        self.close_client(Instant::now() + timeout / 2);
+        self.close_client(deadline_in(timeout / 2));
         let done = self.house.close(deadline);
         if done.is_some() {
             // It was its last word, so it ends now. Its panic, if there was one, is not ours to pass

@@ -5,6 +5,7 @@
 //! it, nor on the SDK thread itself, where waiting for that thread would never end.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::ThreadId;
@@ -22,7 +23,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::contexts::Screen;
 use crate::debug;
-use crate::doorway::{Doorway, Promised, Visitor, promise};
+use crate::doorway::{Breaker, Doorway, Promised, Visitor, promise};
 use crate::lock;
 use crate::losses::{Category, Losses, Reason};
 use crate::merge::{MergedScope, Process, Scopes};
@@ -46,6 +47,8 @@ pub(crate) struct House {
     losses: Mutex<Losses>,
     is_bound: AtomicBool,
     is_closing: AtomicBool,
+    /// Who waits for everything to be sent.
+    flushes: Mutex<Vec<Breaker<bool>>>,
     thread: OnceLock<ThreadId>,
 }
 
@@ -71,8 +74,38 @@ pub(crate) enum Visit {
     Close { deadline: Instant, done: Promised<bool> },
 }
 
-/// Who wants to know what became of a message.
-pub(crate) type Answering = Box<dyn FnOnce(MessageAnswer) + Send>;
+/// Who wants to know what became of a message. Whatever happens to it, it is told once.
+pub(crate) struct Answering {
+    tell: Option<Box<dyn FnOnce(MessageAnswer) + Send>>,
+    is_feedback: bool,
+}
+
+impl Answering {
+    pub(crate) fn new(channel: Channel, tell: impl FnOnce(MessageAnswer) + Send + 'static) -> Self {
+        Self { tell: Some(Box::new(tell)), is_feedback: channel == Channel::Feedback }
+    }
+
+    pub(crate) fn tell(mut self, answer: MessageAnswer) {
+        self.put(answer);
+    }
+
+    fn put(&mut self, answer: MessageAnswer) {
+        if let Some(tell) = self.tell.take() {
+            // It is the application's, and its panic should cost nothing of ours.
+            let _ = catch_unwind(AssertUnwindSafe(|| tell(answer)));
+        }
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.put(if self.is_feedback {
+            MessageAnswer::Feedback(FeedbackResult::default())
+        } else {
+            MessageAnswer::Refused("main takes nothing any more".to_owned())
+        });
+    }
+}
 
 /// What became of a message of a renderer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +129,13 @@ impl Visitor for Visit {
             _ => 0,
         }
     }
+
+    fn comes_from(&self) -> Option<Uuid> {
+        match self {
+            Self::Message { from, .. } => Some(from.id),
+            _ => None,
+        }
+    }
 }
 
 /// About how many bytes an item takes up. To know it exactly it would have to be written.
@@ -105,7 +145,24 @@ fn weight(item: &EnvelopeItem) -> usize {
         EnvelopeItem::Transaction(transaction) => KIB * (1 + transaction.spans.len()),
         EnvelopeItem::ItemContainer(ItemContainer::Logs(logs)) => KIB * (1 + logs.len()),
         EnvelopeItem::ItemContainer(ItemContainer::Metrics(metrics)) => KIB * (1 + metrics.len()),
-        _ => 16 * KIB,
+        EnvelopeItem::Event(event) => {
+            let texts =
+                event.extra.values().chain(event.breadcrumbs.iter().flat_map(|b| b.data.values()));
+            let message = event.message.as_ref().map_or(0, String::len);
+            8 * KIB + message + texts.map(size).sum::<usize>()
+        }
+        _ => 8 * KIB,
+    }
+}
+
+/// About how many bytes a value takes up.
+fn size(value: &sentry::protocol::Value) -> usize {
+    use sentry::protocol::Value;
+    32 + match value {
+        Value::String(text) => text.len(),
+        Value::Array(list) => list.iter().map(size).sum(),
+        Value::Object(members) => members.iter().map(|(key, value)| key.len() + size(value)).sum(),
+        _ => 0,
     }
 }
 
@@ -129,6 +186,7 @@ impl House {
             losses: Mutex::default(),
             is_bound: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
+            flushes: Mutex::default(),
             thread: OnceLock::new(),
         }
     }
@@ -160,7 +218,7 @@ impl House {
                 // It was not looked into, so what it held cannot be told.
                 self.count_lost(Reason::QueueOverflow);
             }
-            answer(MessageAnswer::Refused("main takes nothing at the moment".to_owned()));
+            answer.tell(MessageAnswer::Refused("main takes nothing at the moment".to_owned()));
         }
     }
 
@@ -173,15 +231,26 @@ impl House {
     /// Waits until all that came before has been sent. Says whether it was; at once if it cannot be
     /// by then.
     pub(crate) fn flush(&self, deadline: Instant) -> bool {
-        if self.is_closing.load(Ordering::Acquire) {
+        if self.is_own_thread() {
             return false;
         }
-        self.wait(deadline, |sent| Visit::Flush { deadline, sent })
+        let (sent, promise) = promise();
+        lock(&self.flushes).push(promise.breaker());
+        // Looked at after the breaker is there, so that whoever closes finds one or the other.
+        let may_wait = !self.is_closing.load(Ordering::Acquire);
+        let is_sent = may_wait
+            && self.doorway.enter(Visit::Flush { deadline, sent }).is_ok()
+            && promise.wait_until(deadline) == Some(true);
+        lock(&self.flushes).retain(|breaker| !breaker.is_of(&promise));
+        is_sent
     }
 
     /// Waits until all that came before is on disk. Says whether it is.
     pub(crate) fn settle(&self, deadline: Instant) -> bool {
-        self.wait(deadline, Visit::Settle)
+        let (settled, promise) = promise();
+        !self.is_own_thread()
+            && self.doorway.enter(Visit::Settle(settled)).is_ok()
+            && promise.wait_until(deadline) == Some(true)
     }
 
     /// Waits until the SDK thread has done its last work. Says whether everything was sent, or
@@ -189,7 +258,8 @@ impl House {
     pub(crate) fn close(&self, deadline: Instant) -> Option<bool> {
         let (done, promise) = promise();
         self.doorway.enter(Visit::Close { deadline, done }).ok()?;
-        promise.wait_until(deadline)
+        // An answer may have held the last guard; then the thread ends when it is done with that.
+        if self.is_own_thread() { None } else { promise.wait_until(deadline) }
     }
 
     /// From now on what `sentry` shows is what the application has captured.
@@ -201,17 +271,16 @@ impl House {
         self.is_bound.load(Ordering::Acquire)
     }
 
-    /// Lets nobody wait for anything to be sent any more.
+    /// Lets nobody wait for anything to be sent any more. Whoever does holds a lock of the client.
     pub(crate) fn begin_closing(&self) {
         self.is_closing.store(true, Ordering::Release);
+        for breaker in &*lock(&self.flushes) {
+            breaker.end();
+        }
     }
 
-    fn wait(&self, deadline: Instant, visit: impl FnOnce(Promised<bool>) -> Visit) -> bool {
-        if self.thread.get() == Some(&std::thread::current().id()) {
-            return false;
-        }
-        let (promised, promise) = promise();
-        self.doorway.enter(visit(promised)).is_ok() && promise.wait_until(deadline) == Some(true)
+    fn is_own_thread(&self) -> bool {
+        self.thread.get() == Some(&std::thread::current().id())
     }
 
     /// What all processes contribute, for an event of main, and the level that main has set for all
@@ -257,14 +326,32 @@ impl House {
         debug::say(self.debug, words);
     }
 
-    fn count_typed(&self, envelope: &Envelope, reason: Reason) {
-        let mut bytes = Vec::new();
-        let written = envelope.to_writer(&mut bytes);
-        let envelope = written.ok().and_then(|()| guardhouse_protocol::Envelope::parse(bytes).ok());
+    /// Counts what an envelope stands for without writing it: whoever is refused should not pay.
+    pub(crate) fn count_typed(&self, envelope: &Envelope, reason: Reason) {
         let mut losses = lock(&self.losses);
-        match envelope {
-            Some(envelope) => losses.count_envelope(&envelope, reason),
-            None => losses.count(Category::Default, reason, 1),
+        for item in envelope.items() {
+            let (category, quantity) = match item {
+                EnvelopeItem::Event(_) => (Category::Error, 1),
+                EnvelopeItem::Transaction(transaction) => {
+                    losses.count(Category::Span, reason, transaction.spans.len() as u64 + 1);
+                    (Category::Transaction, 1)
+                }
+                EnvelopeItem::SessionUpdate(_) | EnvelopeItem::SessionAggregates(_) => {
+                    (Category::Session, 1)
+                }
+                EnvelopeItem::Attachment(attachment) => {
+                    (Category::Attachment, attachment.buffer.len() as u64)
+                }
+                EnvelopeItem::MonitorCheckIn(_) => (Category::Monitor, 1),
+                EnvelopeItem::ItemContainer(ItemContainer::Logs(logs)) => {
+                    (Category::LogItem, logs.len() as u64)
+                }
+                EnvelopeItem::ItemContainer(ItemContainer::Metrics(metrics)) => {
+                    (Category::TraceMetric, metrics.len() as u64)
+                }
+                _ => (Category::Default, 1),
+            };
+            losses.count(category, reason, quantity);
         }
     }
 }

@@ -128,6 +128,8 @@ fn bind(
 ) -> Arc<Client> {
     sentry.dsn = dsn.or_else(|| NO_DSN.parse().ok());
     sentry.shutdown_timeout = shutdown_timeout;
+    // Chosen behind it, so that the session hears of those that are not.
+    sentry.event_sampling_strategy = EventSamplingStrategy::FixedRate(1.0);
     sentry.transport = Some(Arc::new(Arc::new(Transport(house.clone()))));
     // The last, so that it sees what the others have made of an event.
     sentry.integrations.push(Arc::new(ScopeOfAll(house.clone())));

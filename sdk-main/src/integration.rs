@@ -15,6 +15,7 @@ use sentry::protocol::{Breadcrumb, Context, Event, Map, User, Value};
 use sentry::{ClientOptions, Integration};
 
 use crate::house::House;
+use crate::merge::{OWN_CONTEXT, TOO_EARLY};
 
 /// The integration that [`init`](crate::init) adds to the client, behind all others.
 pub(crate) struct ScopeOfAll(pub(crate) Arc<House>);
@@ -42,8 +43,13 @@ impl Integration for ScopeOfAll {
         if let Some(level) = level {
             event.level = parse(level.as_value()).unwrap_or(event.level);
         }
-        if let Some(contexts) = self.0.contexts() {
-            add_contexts(&mut event, &contexts);
+        match self.0.contexts() {
+            Some(contexts) => add_contexts(&mut event, &contexts),
+            // The SDK thread adds them, unless the application takes the mark away.
+            None => {
+                let mark = Map::from([(TOO_EARLY.to_owned(), true.into())]);
+                event.contexts.insert(OWN_CONTEXT.to_owned(), Context::Other(mark));
+            }
         }
         let breadcrumbs = scope.breadcrumbs().filter_map(|breadcrumb| parse(breadcrumb.value()));
         add_breadcrumbs(&mut event.breadcrumbs.values, breadcrumbs, self.0.max_breadcrumbs);
@@ -52,7 +58,7 @@ impl Integration for ScopeOfAll {
 }
 
 /// Adds what is known of the application and the machine. It is here already so that `before_send`
-/// sees it. In the first moments it is not known yet; then the SDK thread adds it.
+/// sees it.
 fn add_contexts(event: &mut Event<'static>, contexts: &Json) {
     for member in contexts.as_object().iter().flat_map(Object::members) {
         let key = member.key();

@@ -34,6 +34,7 @@ use uuid::Uuid;
 use crate::losses::{Category, Losses, Reason};
 pub use hooks::{Hook, Hooks};
 pub use identity::{Identity, SDK_NAME, SDK_PACKAGE, SDK_VERSION};
+pub(crate) use own::{OWN_CONTEXT, TOO_EARLY};
 pub use privacy::{FILTERED, WORDS};
 pub use roots::Roots;
 pub use scopes::{Crumb, MergedScope, Process, Scopes};
@@ -108,6 +109,8 @@ pub struct Facts {
     /// How many errors are in it, for the session: events with an exception, or of the level `error`
     /// or `fatal`. Those that were not chosen or dropped are not counted.
     pub errors: u64,
+    /// How many more errors there were that were not chosen. For the session they have happened.
+    pub errors_not_chosen: u64,
     /// How many hooks of the application panicked. The event went on as if they were not there.
     pub panics: u64,
     /// How many parts of the scope were left out because the event had no room for them. Its `_meta`
@@ -143,6 +146,11 @@ impl Merge {
     /// The same, to learn more: contexts are gathered while the application starts.
     pub fn identity_mut(&mut self) -> &mut Identity {
         &mut self.identity
+    }
+
+    /// Whether an event is chosen, where not all are wanted: `dice` is a random number from 0 up to 1.
+    pub fn chooses(&self, dice: f64) -> bool {
+        self.hooks.chooses(dice)
     }
 
     /// Merges what a renderer sent. `scope` is what [`Scopes::merged`] says for the sender's process;
@@ -217,7 +225,8 @@ impl Merge {
     ) -> Result<(), Reason> {
         match item.item_type() {
             ItemType::Event => {
-                if !self.hooks.chooses(dice) {
+                if !self.chooses(dice) {
+                    facts.errors_not_chosen += u64::from(event::is_error(item));
                     return Err(Reason::SampleRate);
                 }
                 let mut is_error = event::lay(item, Kind::Event, laying, facts)?;

@@ -5,10 +5,11 @@
 //! flushes on the thread that panics, which an application may well survive.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sentry::Envelope;
 
+use crate::doorway::deadline_in;
 use crate::house::House;
 
 /// The transport of the client that [`init`](crate::init) makes.
@@ -21,7 +22,7 @@ impl sentry::Transport for Transport {
     }
 
     fn flush(&self, timeout: Duration) -> bool {
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline_in(timeout);
         if std::thread::panicking() { self.0.settle(deadline) } else { self.0.flush(deadline) }
     }
 

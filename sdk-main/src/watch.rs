@@ -11,14 +11,17 @@ mod life;
 mod orders;
 mod spotlight;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use guardhouse_protocol::{Channel, Envelope, FeedbackResult, ItemType, Message};
+use guardhouse_protocol::{Channel, Envelope, FeedbackResult, Item, ItemType, Message};
+use sentry::Hub;
+use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 pub(crate) use orders::Orders;
@@ -28,7 +31,7 @@ use crate::error::InitError;
 use crate::house::{Answering, House, MessageAnswer, Visit};
 use crate::intake::{Accepted, Intake, Outcome, Patience, RendererId};
 use crate::losses::{Losses, Reason};
-use crate::merge::{Merge, Process, Sender};
+use crate::merge::{Merge, OWN_CONTEXT, Process, Sender};
 use crate::options::{GetRendererName, RendererInfo};
 use crate::outbox::http::Answer;
 use crate::outbox::spool::Placed;
@@ -47,30 +50,39 @@ const VISITS_AT_ONCE: usize = 64;
 /// How long what was found out about the machine is good enough.
 const GLANCE_EVERY: Duration = Duration::from_secs(1);
 
+/// So many renderers are remembered, and so many that are gone.
+const RENDERERS: usize = 1024;
+
 /// What a renderer is called that has no name.
 const RENDERER: &str = "renderer";
 
-/// Starts the thread.
-pub(crate) fn start(house: Arc<House>, orders: Orders) -> Result<JoinHandle<()>, InitError> {
-    std::thread::Builder::new()
+/// Starts the thread, and then writes down that there is a run: what comes before may fail.
+pub(crate) fn start(house: Arc<House>, mut orders: Orders) -> Result<JoinHandle<()>, InitError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(InitError::Thread)?;
+    let (sender, receiver) = mpsc::channel();
+    let thread = std::thread::Builder::new()
         .name("guardhouse".to_owned())
-        .spawn(move || run(house, orders))
-        .map_err(InitError::Thread)
+        .spawn(move || {
+            if let Ok(orders) = receiver.recv() {
+                run(&house, orders, runtime);
+            }
+        })
+        .map_err(InitError::Thread)?;
+    orders.begin_life();
+    // The thread waits for it.
+    let _ = sender.send(orders);
+    Ok(thread)
 }
 
-fn run(house: Arc<House>, orders: Orders) {
+fn run(house: &Arc<House>, orders: Orders, runtime: Runtime) {
     house.enter();
     // However it ends, nobody should wait for it then.
-    let _closed = CloseDoorway(&house);
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            house
-                .say(format_args!("nothing will be reported: the system gave no runtime: {error}"));
-            return;
-        }
-    };
-    let closing = runtime.block_on(Watch::new(house.clone(), orders).stand());
+    let _closed = CloseDoorway(house);
+    // What panics here is no error of the application's that `sentry` should report: functions of the
+    // application that do are caught, and go on to be called for the next event.
+    let silence = Arc::new(Hub::new(None, Arc::default()));
+    let closing = Hub::run(silence, || runtime.block_on(Watch::new(house.clone(), orders).stand()));
     // Asking for a name's address may hang in a thread of the pool, which nobody should wait for.
     runtime.shutdown_background();
     if let Some(closing) = closing {
@@ -105,7 +117,9 @@ struct Watch {
     started: SystemTime,
     looked_around: Option<Instant>,
     /// The renderers that have been heard of and are not gone.
-    renderers: BTreeSet<Uuid>,
+    renderers: BTreeMap<Uuid, Instant>,
+    /// Those that are gone, the last ones: what they said may come later.
+    gone: VecDeque<Uuid>,
     consent: orders::Consent,
     dice: Random,
     closing: Option<Closing>,
@@ -135,7 +149,8 @@ impl Watch {
             app: orders.app,
             started: orders.started,
             looked_around: None,
-            renderers: BTreeSet::new(),
+            renderers: BTreeMap::new(),
+            gone: VecDeque::new(),
             consent,
             dice: orders.dice,
             closing: None,
@@ -155,23 +170,28 @@ impl Watch {
                 };
                 self.guarded(|watch| watch.handle(visit));
             }
-            let wake = self.step();
+            let mut wake = None;
+            self.guarded(|watch| wake = watch.step());
             if let Some(closing) = self.closing.take_if(|closing| closing.is_due(&self.outbox)) {
+                if let Some(outbox) = &mut self.outbox {
+                    self.life.handle_time(outbox);
+                }
                 return Some(closing.with(self.outbox));
             }
             if !is_idle {
                 // More is waiting; but what has come over the network is looked at before.
                 tokio::task::yield_now().await;
-                continue;
+                wake = Some(Instant::now());
             }
-            self.rest(wake).await;
+            self.rest(wake, is_idle).await;
         }
     }
 
-    /// Waits until something happens.
-    async fn rest(&mut self, wake: Option<Instant>) {
+    /// Waits until something happens, or if there is more to do only looks whether something has.
+    async fn rest(&mut self, wake: Option<Instant>, is_idle: bool) {
         let timer = async {
             match wake {
+                _ if !is_idle => {}
                 Some(at) => tokio::time::sleep_until(at.into()).await,
                 None => std::future::pending().await,
             }
@@ -189,9 +209,10 @@ impl Watch {
             }
         };
         tokio::select! {
-            () = self.house.doorway().visited() => {}
+            biased;
             () = sent => {}
             () = mirrored => {}
+            () = self.house.doorway().visited() => {}
             () = timer => {}
         }
     }
@@ -228,11 +249,12 @@ impl Watch {
         wakes.into_iter().flatten().min()
     }
 
-    /// Does something that may panic, since functions of the application may.
+    /// Does something that may panic. Functions of the application are caught where they are called;
+    /// this is for faults of ours, which may cost what is at hand, but not the reporting.
     fn guarded(&mut self, act: impl FnOnce(&mut Self)) {
         // What is half changed by a panic is bounded and judged anew each time, so it may be used.
         if catch_unwind(AssertUnwindSafe(|| act(self))).is_err() {
-            self.house.say(format_args!("a panic was stopped; the message at hand is lost"));
+            self.house.say(format_args!("a fault of the SDK; what was at hand may be lost"));
             self.house.count_lost(Reason::InternalSdkError);
         }
     }
@@ -244,10 +266,11 @@ impl Watch {
                 self.hear(&from, channel, bytes, answer);
             }
             Visit::Gone(id) => {
-                self.renderers.remove(&id);
-                self.intake.forget(RendererId::new(id));
-                self.house.with_scopes(|scopes| scopes.remove(Process::Renderer(id)));
-                self.look_around();
+                self.gone.push_back(id);
+                if self.gone.len() > RENDERERS {
+                    self.gone.pop_front();
+                }
+                self.forget(id);
             }
             Visit::Flush { deadline, sent } => {
                 self.send_batch();
@@ -293,8 +316,35 @@ impl Watch {
                 }
                 self.flushes.give_up();
                 self.closing = Some(Closing::new(deadline, done));
+                // What came behind it is still taken, and nothing else gets in.
+                for late in self.house.doorway().close() {
+                    self.handle(late);
+                }
             }
         }
+    }
+
+    /// A renderer that is gone leaves nothing behind.
+    fn forget(&mut self, id: Uuid) {
+        self.renderers.remove(&id);
+        self.intake.forget(RendererId::new(id));
+        self.house.with_scopes(|scopes| scopes.remove(Process::Renderer(id)));
+        self.look_around();
+    }
+
+    /// A renderer was heard. Those of which nothing was heard for the longest make room, should a host
+    /// not tell when one is gone.
+    fn heard(&mut self, id: Uuid, now: Instant) {
+        if self.renderers.insert(id, now).is_some() {
+            return;
+        }
+        if self.renderers.len() > RENDERERS {
+            let oldest = self.renderers.iter().min_by_key(|(_, heard)| **heard);
+            if let Some(oldest) = oldest.map(|(id, _)| *id) {
+                self.forget(oldest);
+            }
+        }
+        self.look_around();
     }
 
     /// What main itself has captured.
@@ -317,6 +367,9 @@ impl Watch {
         for report in envelope.retain(|item| item.item_type() != ItemType::ClientReport) {
             losses.count_item(&report, Reason::Ignored);
         }
+        if !self.merge.chooses(self.dice.fraction()) {
+            self.leave_out_events(&mut envelope, &mut losses);
+        }
         self.glance();
         let scope = self.house.with_scopes(|scopes| scopes.merged(Process::Main));
         let merged = self.merge.main(envelope, &scope, self.house.clock.now());
@@ -329,18 +382,36 @@ impl Watch {
         }
     }
 
+    /// Main's events that were not chosen, with what is attached to them. For the session they have
+    /// happened all the same.
+    fn leave_out_events(&mut self, envelope: &mut Envelope, losses: &mut Losses) {
+        if !envelope.items().iter().any(|item| item.item_type() == ItemType::Event) {
+            return;
+        }
+        if let Some(outbox) = &mut self.outbox {
+            self.life.handle_events_left_out(envelope, outbox);
+        }
+        let is_left_out =
+            |item: &Item| matches!(item.item_type(), ItemType::Event | ItemType::Attachment);
+        for item in envelope.retain(|item| !is_left_out(item)) {
+            losses.count_item(&item, Reason::SampleRate);
+        }
+    }
+
     /// What a renderer says.
     fn hear(&mut self, from: &RendererInfo, channel: Channel, bytes: Bytes, answer: Answering) {
         let id = RendererId::new(from.id);
         let now = Instant::now();
+        if self.gone.contains(&from.id) {
+            // It was said before the renderer was gone, and came later.
+            return answer.tell(MessageAnswer::Refused("the renderer is gone".to_owned()));
+        }
         match self.intake.handle(id, channel, bytes, Patience::Forgets, now) {
             Outcome::Taken(accepted) => {
                 for refused in &accepted.taken_out {
                     self.house.say(format_args!("{refused}"));
                 }
-                if self.renderers.insert(from.id) {
-                    self.look_around();
-                }
+                self.heard(from.id, now);
                 let is_feedback = channel == Channel::Feedback;
                 let (when_sent, answer) = if is_feedback {
                     (Some(answer_feedback(answer)), None)
@@ -349,16 +420,16 @@ impl Watch {
                 };
                 let answered = self.accept_with(Some(from), *accepted, when_sent);
                 if let Some(answer) = answer {
-                    answer(answered);
+                    answer.tell(answered);
                 }
             }
-            Outcome::Coalesced => answer(MessageAnswer::Taken),
+            Outcome::Coalesced => answer.tell(MessageAnswer::Taken),
             Outcome::NotYet { .. } => {
-                answer(MessageAnswer::Refused("it is too much at the moment".to_owned()));
+                answer.tell(MessageAnswer::Refused("it is too much at the moment".to_owned()));
             }
             Outcome::Refused(refused) => {
                 self.house.say(format_args!("{refused}"));
-                answer(MessageAnswer::Refused(refused.to_string()));
+                answer.tell(MessageAnswer::Refused(refused.to_string()));
             }
         }
     }
@@ -399,6 +470,7 @@ impl Watch {
                 }
                 if let Some(outbox) = &mut self.outbox {
                     outbox.count(&merged.losses);
+                    self.life.handle_errors(merged.facts.errors_not_chosen, outbox);
                 }
                 match merged.envelope {
                     Some(envelope) => self.store(envelope, false, when_sent),
@@ -409,6 +481,9 @@ impl Watch {
                 let (sender, scope) =
                     (self.sender(id, from), self.scope_for(Process::Renderer(id)));
                 let log = self.merge.log(log, &sender, &scope, self.house.clock.now());
+                if !self.batch.has_room_for(log.text()) {
+                    self.send_batch();
+                }
                 self.batch.log(&log, Instant::now());
                 MessageAnswer::Taken
             }
@@ -416,6 +491,9 @@ impl Watch {
                 let (sender, scope) =
                     (self.sender(id, from), self.scope_for(Process::Renderer(id)));
                 let metric = self.merge.metric(metric, &sender, &scope, self.house.clock.now());
+                if !self.batch.has_room_for(metric.text()) {
+                    self.send_batch();
+                }
                 self.batch.metric(&metric, Instant::now());
                 MessageAnswer::Taken
             }
@@ -465,7 +543,11 @@ impl Watch {
     }
 
     fn send_batch(&mut self) {
-        for envelope in self.batch.take() {
+        let (envelopes, losses) = self.batch.take();
+        if let Some(outbox) = &mut self.outbox {
+            outbox.count(&losses);
+        }
+        for envelope in envelopes {
             self.store(envelope, false, None);
         }
     }
@@ -481,7 +563,7 @@ impl Watch {
         }
         self.house.with_scopes(|scopes| {
             for change in changes {
-                let _ = scopes.apply(Process::Main, change, at);
+                let _ = scopes.apply(Process::MainHub, change, at);
             }
             scopes.merged(process)
         })
@@ -524,7 +606,7 @@ impl Watch {
             &self.guardhouse.namespace,
             self.renderers.len(),
         );
-        identity.set_context("guardhouse", &own);
+        identity.set_context(OWN_CONTEXT, &own);
         self.house.set_contexts(identity.contexts().clone());
     }
 }
@@ -537,6 +619,6 @@ fn answer_feedback(answer: Answering) -> WhenSent {
             rate_limits: sent.rate_limits.clone(),
             retry_after: sent.retry_after.clone(),
         });
-        answer(MessageAnswer::Feedback(result));
+        answer.tell(MessageAnswer::Feedback(result));
     })
 }

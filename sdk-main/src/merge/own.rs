@@ -5,13 +5,20 @@
 //! a hook has taken out. What `sentry` shows to no integration, such as transactions and logs, gets it
 //! here.
 
-use guardhouse_protocol::json::{Object, Precedence, Splice, Value};
+use guardhouse_protocol::json::{Object, Precedence, Splice};
 use guardhouse_protocol::{Envelope, Item, ItemType, Timestamp};
 
 use super::event::{self, Kind};
 use super::identity::object;
-use super::{Facts, Laying, Merge, Merged, MergedScope, Sender, attributes, if_possible, items};
-use crate::losses::Losses;
+use super::{
+    Facts, Laying, Merge, Merged, MergedScope, Sender, attributes, if_possible, items, privacy,
+};
+use crate::losses::{Losses, Reason};
+
+/// The context in which we say something of ourselves.
+pub(crate) const OWN_CONTEXT: &str = "guardhouse";
+/// The member of it by which an event says that it was captured before the contexts were known.
+pub(crate) const TOO_EARLY: &str = "too_early";
 
 impl Merge {
     /// Merges what main has captured. `scope` is what [`Scopes::merged`](super::Scopes::merged) says
@@ -27,8 +34,7 @@ impl Merge {
             let laid = match item.item_type() {
                 ItemType::Event => {
                     has_event = true;
-                    laying.own_event(item);
-                    Ok(())
+                    laying.own_event(item)
                 }
                 ItemType::Transaction => {
                     event::lay(item, Kind::Transaction, &laying, &mut facts).map(drop)
@@ -67,11 +73,12 @@ impl Merge {
 }
 
 impl Laying<'_> {
-    /// What only main's own knowledge can say of an event. One that cannot take it goes as it is.
-    fn own_event(&self, item: &mut Item) {
-        let edited = item.edit(|splice| {
+    /// What only main's own knowledge can say of an event. One that has no room for all of it gets at
+    /// least no secrets into the world.
+    fn own_event(&self, item: &mut Item) -> Result<(), Reason> {
+        let all = item.edit(|splice| {
             let event = splice.original().clone();
-            self.clean(splice, &event);
+            self.without_secrets(splice, &event);
             self.sdk(splice);
             if let Some(dist) = &self.identity.dist {
                 if_possible(splice.insert(&["dist"], dist.as_str()));
@@ -85,18 +92,34 @@ impl Laying<'_> {
                 if_possible(splice.insert(&["tags", tag], value));
             }
             self.first_contexts(splice, &event);
-            self.address(splice);
             Ok(())
         });
-        drop(edited);
+        let least = |item: &mut Item| {
+            item.edit(|splice| {
+                let event = splice.original().clone();
+                self.without_secrets(splice, &event);
+                Ok(())
+            })
+        };
+        all.or_else(|_| least(item)).map_err(|_| Reason::Invalid)
     }
 
-    /// In the first moments of a run the contexts were not known yet when the event was captured.
-    /// Later they were, and what is missing now was taken out by the application.
+    fn without_secrets<'t>(&self, splice: &mut Splice<'t, '_>, event: &Object<'t>) {
+        self.clean(splice, event);
+        self.address(splice);
+        for breadcrumb in event.get("breadcrumbs").into_iter().flat_map(event::values_of) {
+            if let Some(clean) = privacy::breadcrumb(breadcrumb) {
+                if_possible(splice.replace(breadcrumb, clean));
+            }
+        }
+    }
+
+    /// In the first moments of a run the contexts were not known yet when the event was captured; it
+    /// says so by a mark. Otherwise what is missing was taken out by the application.
     fn first_contexts<'t, 'v>(&'v self, splice: &mut Splice<'t, 'v>, event: &Object<'t>) {
-        let known = object(&self.identity.contexts);
-        let its = event.get("contexts").and_then(Value::as_object).unwrap_or(Object::EMPTY);
-        if !known.members().any(|member| its.get(&member.key()).is_some()) {
+        if event.at(&["contexts", OWN_CONTEXT, TOO_EARLY]).is_some() {
+            if_possible(splice.remove(&["contexts", OWN_CONTEXT]));
+            let known = object(&self.identity.contexts);
             if_possible(splice.merge(&["contexts"], &known, Precedence::Present));
         }
     }

@@ -26,6 +26,9 @@ pub(super) use trail::{Mark, Trail};
 pub enum Process {
     /// The main process.
     Main,
+    /// What main has told `sentry` and not us. Main's own events have it from there, so it is laid over
+    /// those of others only.
+    MainHub,
     /// The renderer, or helper process, with this id.
     Renderer(Uuid),
 }

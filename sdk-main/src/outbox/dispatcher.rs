@@ -2,7 +2,7 @@
 //!
 //! The [`Dispatcher`] promises that nothing goes while Sentry has asked to be spared of it, that a
 //! server which cannot be reached is left alone for longer and longer, that crashes go first, and that
-//! each loss is reported in one answered report. It leaves the envelopes themselves to the spool, the
+//! each loss is told in one report that Sentry takes. It leaves the envelopes themselves to the spool, the
 //! requests to the HTTP client, and both to the driver, which asks it what to do and tells it what
 //! came of it.
 
@@ -108,8 +108,8 @@ pub enum Poll {
         /// [verdict](Verdict) is another than to keep it, count them as lost for
         /// [`Reason::RatelimitBackoff`](crate::losses::Reason::RatelimitBackoff).
         without: Categories,
-        /// Put these counts into the envelope as a [client report](Losses::to_item). They are counted
-        /// already, whatever comes of it.
+        /// Put these counts into the envelope as a [client report](Losses::to_item).
+        /// [`has_reported`](Dispatcher::has_reported) says whether they are told then.
         report: Option<Losses>,
     },
     /// Send an envelope with nothing but a [client report](Losses::to_item) of these counts.
@@ -280,6 +280,17 @@ impl Dispatcher {
         Poll::Wait(envelopes.chain(report_at).min())
     }
 
+    /// Whether the report that went with a request is told, once its envelope has this verdict. If the
+    /// envelope was refused, so was the report in it, and goes with another. One that went alone is not
+    /// tried again: it would be refused again.
+    pub fn has_reported(&self, verdict: Verdict, id: Option<EntryId>) -> bool {
+        match verdict {
+            Verdict::Delivered => true,
+            Verdict::Discard | Verdict::Lose(_) => id.is_none(),
+            Verdict::Keep => false,
+        }
+    }
+
     /// Takes in what came of what [`poll`](Self::poll) had said to send, and says what becomes of the
     /// envelope. Without anything on its way, it changes nothing.
     pub fn handle_outcome(&mut self, now: Instant, outcome: Outcome<'_>) -> Verdict {
@@ -294,13 +305,15 @@ impl Dispatcher {
             Outcome::Failed | Outcome::Abandoned => Verdict::Keep,
         };
         let is_abandoned = outcome == Outcome::Abandoned;
+        if !self.has_reported(verdict, id) {
+            self.unreported.add(&report);
+        }
         if verdict != Verdict::Keep {
             if let Some(id) = id {
                 self.queue.remove(&id);
             }
             self.succeed();
         } else {
-            self.unreported.add(&report);
             if !is_abandoned {
                 self.fail(now, id);
             }

@@ -4,7 +4,7 @@
 //! promises is the order of things: on disk before it is acknowledged, sent before it is deleted,
 //! deleted before anybody hears of it, and every loss counted where the spool counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::future::Future;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use guardhouse_protocol::{EditError, Envelope, Header};
+use tokio::task::JoinHandle;
 
 use super::dispatcher::{self, Categories, Dispatcher, Outcome, Poll, Queued, Verdict};
 use super::http::{Answer, Http, HttpError, HttpOptions, SendError, Upload};
@@ -20,7 +21,7 @@ use super::spool::{Entry, Outcome as RunOutcome, Placed, Put, ReadError, Rest, R
 use super::{EntryId, Priority};
 use crate::clock::timestamp;
 use crate::house::House;
-use crate::losses::{Losses, Reason};
+use crate::losses::{Category, Losses, Reason};
 
 /// So long after it was written an envelope is made durable against power cuts, together with all
 /// others that were written meanwhile.
@@ -52,6 +53,7 @@ pub(crate) struct Outbox {
     /// to be said: before, there is no telling what should go first.
     held: Option<Vec<Entry>>,
     sync_at: Option<Instant>,
+    syncing: Option<JoinHandle<()>>,
     tidy_at: Instant,
 }
 
@@ -90,6 +92,7 @@ impl Outbox {
             is_adopting: true,
             held: Some(Vec::new()),
             sync_at: None,
+            syncing: None,
             tidy_at: Instant::now() + TIDY_EVERY,
         }
     }
@@ -160,6 +163,11 @@ impl Outbox {
         }
     }
 
+    /// Whether an envelope waits that only memory holds.
+    pub(crate) fn is_in_memory(&self, id: EntryId) -> bool {
+        self.spool.entry(id).is_some() && !self.spool.is_durable(id)
+    }
+
     /// What main keeps beside the envelopes.
     pub(crate) fn spool(&mut self) -> &mut Spool {
         &mut self.spool
@@ -186,6 +194,7 @@ impl Outbox {
         if is_paused {
             self.dispatcher.pause();
             self.abandon();
+            self.answer_all(None);
         } else {
             self.dispatcher.resume();
         }
@@ -208,7 +217,7 @@ impl Outbox {
         }
         if self.sync_at.is_some_and(|at| at <= now) {
             self.sync_at = None;
-            self.sync();
+            self.sync(now);
         }
         let next_send = self.send(now);
         let wake = [next_send, self.sync_at, self.next_tidy()].into_iter().flatten().min();
@@ -238,21 +247,19 @@ impl Outbox {
                 retry_after: answer.retry_after.as_deref(),
                 date: answer.date.as_deref(),
             }),
-            Err(error) if error.is_network() => Outcome::Failed,
-            Err(_) => Outcome::Abandoned,
+            // Also if it was the file that could not be read, as when there are too many open: the
+            // dispatcher tells one envelope's fault from the network's.
+            Err(_) => Outcome::Failed,
         };
         let now = Instant::now();
         let verdict = self.dispatcher.handle_outcome(now, outcome);
         let answer = result.as_ref().ok();
         self.conclude(id, verdict, answer);
-        if let (Some(id), Outcome::Abandoned) = (id, outcome) {
-            // The file cannot be read. It is left for the next start, and not tried over and over.
-            self.forget(&[id]);
-        }
-        if verdict != Verdict::Keep {
-            // What went with it has been told, whatever became of it. The dispatcher knows.
+        if self.dispatcher.has_reported(verdict, id) {
             self.spool.reported(&report);
             self.told.subtract(&report);
+        }
+        if verdict != Verdict::Keep {
             self.count(&left_out);
         }
         self.tell_losses(now);
@@ -279,14 +286,19 @@ impl Outbox {
             }
             Verdict::Keep => {
                 // Whoever waits for an answer should not wait for the network.
-                if let Some(when_sent) = self.pending.get_mut(&id) {
-                    answer(when_sent.take(), answered);
-                }
+                self.answer_all(answered);
                 return;
             }
         }
         if let Some(when_sent) = self.pending.remove(&id) {
             answer(when_sent, answered);
+        }
+    }
+
+    /// Answers all who wait to hear what became of something.
+    fn answer_all(&mut self, answered: Option<&Answer>) {
+        for when_sent in self.pending.values_mut() {
+            answer(when_sent.take(), answered);
         }
     }
 
@@ -315,6 +327,9 @@ impl Outbox {
                     self.in_flight = Some(InFlight { id, report, left_out, exchange });
                     return None;
                 }
+                Err(Unready::NotNow) => {
+                    self.dispatcher.handle_outcome(now, Outcome::Failed);
+                }
                 Err(unready) => {
                     self.dispatcher.handle_outcome(now, Outcome::Abandoned);
                     if let Some(id) = id {
@@ -340,7 +355,7 @@ impl Outbox {
         if !without.is_empty() {
             return self.prepare_without(id, without, report);
         }
-        let sending = self.spool.open_entry(id).map_err(|error| self.unready(id, error))?;
+        let sending = self.spool.open_entry(id).map_err(|error| self.unready(error))?;
         let mut header = sending.header;
         self.stamp(&mut header).map_err(|_| Unready::Gone)?;
         let upload = Upload::new(format!("{}\n", header.as_object().text()));
@@ -370,7 +385,7 @@ impl Outbox {
         without: Categories,
         report: &Losses,
     ) -> Result<(Upload, Losses), Unready> {
-        let mut envelope = self.spool.read(id).map_err(|error| self.unready(id, error))?;
+        let mut envelope = self.spool.read(id).map_err(|error| self.unready(error))?;
         let mut left_out = Losses::new();
         for item in envelope.retain(|item| !Categories::of(item).intersects(without)) {
             left_out.count_item(&item, Reason::RatelimitBackoff);
@@ -399,7 +414,7 @@ impl Outbox {
         Ok(())
     }
 
-    fn unready(&mut self, id: EntryId, error: ReadError) -> Unready {
+    fn unready(&mut self, error: ReadError) -> Unready {
         match error {
             ReadError::Broken { salvaged } => {
                 self.house.say(format_args!("a stored envelope is damaged, and was set aside"));
@@ -409,10 +424,8 @@ impl Outbox {
             }
             ReadError::Gone => Unready::Gone,
             ReadError::Io(error) => {
-                self.house.say(format_args!("a stored envelope cannot be read: {error}"));
-                // It may be readable at the next start, so it is not given up; but not tried again.
-                let _ = id;
-                Unready::Gone
+                self.house.say(format_args!("a stored envelope cannot be read now: {error}"));
+                Unready::NotNow
             }
         }
     }
@@ -454,22 +467,40 @@ impl Outbox {
         self.held.is_none()
     }
 
-    /// What earlier runs left about crashes and sessions.
+    /// What earlier runs left about sessions.
     pub(crate) fn read_held(&mut self) -> Vec<Envelope> {
-        let held = self.held.iter().flatten().filter(|entry| entry.priority < Priority::Normal);
-        let ids: Vec<_> = held.map(|entry| entry.id).collect();
-        ids.into_iter().filter_map(|id| self.spool.read(id).ok()).collect()
+        let is_of_session = |entry: &&Entry| entry.categories.contains(&Category::Session);
+        let held = self.held.iter().flatten().filter(is_of_session);
+        let mut ids: VecDeque<_> = held.map(|entry| entry.id).collect();
+        let mut read = Vec::new();
+        while let Some(id) = ids.pop_front() {
+            match self.spool.read(id) {
+                Ok(envelope) => read.push(envelope),
+                Err(error) => {
+                    if let Unready::Salvaged(entry) = self.unready(error) {
+                        ids.push_back(entry.id);
+                        self.found(Instant::now(), &entry);
+                    }
+                }
+            }
+        }
+        read
     }
 
-    /// Lets it be sent.
+    /// Lets it be sent, but for what is too old by now.
     pub(crate) fn release_held(&mut self) {
         let now = Instant::now();
+        let expired = self.spool.expire(SystemTime::now());
+        self.forget(&expired);
         for entry in self.held.take().into_iter().flatten() {
             // It may have been damaged, or too much.
             if self.spool.entry(entry.id).is_some() {
                 self.queue(now, &entry);
+            } else {
+                self.forget(&[entry.id]);
             }
         }
+        self.tell_losses(now);
     }
 
     /// Concludes a dead run.
@@ -539,16 +570,21 @@ impl Outbox {
         (!is_idle).then_some(self.tidy_at)
     }
 
-    /// Has a thread make durable what was written, since a disk can take its time.
-    fn sync(&mut self) {
-        if let Some(unsynced) = self.spool.take_unsynced() {
+    /// Has a thread make durable what was written, since a disk can take its time. There is one such
+    /// thread at a time: where the disk hangs, more of them would hang too.
+    fn sync(&mut self, now: Instant) {
+        if self.syncing.as_ref().is_some_and(|syncing| !syncing.is_finished()) {
+            self.sync_at = Some(now + SYNC_AFTER);
+            return;
+        }
+        self.syncing = self.spool.take_unsynced().map(|unsynced| {
             let house = self.house.clone();
-            drop(tokio::task::spawn_blocking(move || {
+            tokio::task::spawn_blocking(move || {
                 if let Err(error) = unsynced.sync() {
                     house.say(format_args!("what was stored may not survive a power cut: {error}"));
                 }
-            }));
-        }
+            })
+        });
     }
 }
 
@@ -574,13 +610,15 @@ impl Step {
 enum Unready {
     /// It is gone, or must be left alone.
     Gone,
+    /// It cannot be read at the moment.
+    NotNow,
     /// It was damaged; this is what was saved of it.
     Salvaged(Entry),
 }
 
 impl From<io::Error> for Unready {
     fn from(_: io::Error) -> Self {
-        Self::Gone
+        Self::NotNow
     }
 }
 

@@ -178,6 +178,11 @@ impl Sessions {
         std::mem::take(&mut self.is_changed).then(|| record::write(self.sessions.iter()))
     }
 
+    /// The record could not be written. It is handed out again.
+    pub fn handle_unwritten(&mut self) {
+        self.is_changed = true;
+    }
+
     /// Whether nothing more is to be said of any of them, so that the record can be removed.
     pub fn is_settled(&self) -> bool {
         self.sessions.iter().all(Session::is_settled)

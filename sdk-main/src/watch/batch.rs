@@ -7,6 +7,7 @@ use guardhouse_protocol::json::{Json, ObjectWriter};
 use guardhouse_protocol::limits::{MIB, TELEMETRY_FLUSH_SECONDS, TELEMETRY_PER_FLUSH};
 use guardhouse_protocol::{EditError, Envelope, Header, Item, Log, Metric};
 
+use crate::losses::{Category, Losses, Reason};
 use crate::merge::{SDK_NAME, SDK_VERSION};
 
 /// So many bytes of a kind go into one item: well below what Sentry takes of one.
@@ -47,12 +48,31 @@ impl Batch {
         self.logs.is_full() || self.metrics.is_full() || self.timeout.is_some_and(|at| at <= now)
     }
 
-    /// Everything that is there, in envelopes.
-    pub(super) fn take(&mut self) -> Vec<Envelope> {
+    /// Whether one more goes into an item with those that are there.
+    pub(super) fn has_room_for(&self, text: &str) -> bool {
+        let bytes = self.logs.bytes.max(self.metrics.bytes);
+        bytes == 0 || bytes + text.len() < BYTES
+    }
+
+    /// Everything that is there, in envelopes, and what is too large for one.
+    pub(super) fn take(&mut self) -> (Vec<Envelope>, Losses) {
         self.timeout = None;
-        let logs = std::mem::take(&mut self.logs).into_envelope("log");
-        let metrics = std::mem::take(&mut self.metrics).into_envelope("trace_metric");
-        logs.into_iter().chain(metrics).collect()
+        let (mut envelopes, mut losses) = (Vec::new(), Losses::new());
+        let kinds = [
+            (&mut self.logs, "log", Category::LogItem),
+            (&mut self.metrics, "trace_metric", Category::TraceMetric),
+        ];
+        for (gathered, item_type, category) in kinds {
+            let Gathered { texts, .. } = std::mem::take(gathered);
+            if texts.is_empty() {
+                continue;
+            }
+            match container(item_type, &texts) {
+                Ok(envelope) => envelopes.push(envelope),
+                Err(_) => losses.count(category, Reason::Invalid, texts.len() as u64),
+            }
+        }
+        (envelopes, losses)
     }
 }
 
@@ -64,11 +84,6 @@ impl Gathered {
 
     fn is_full(&self) -> bool {
         self.texts.len() >= TELEMETRY_PER_FLUSH || self.bytes >= BYTES
-    }
-
-    fn into_envelope(self, item_type: &str) -> Option<Envelope> {
-        // What was read as one of them fits into a container of them.
-        if self.texts.is_empty() { None } else { container(item_type, &self.texts).ok() }
     }
 }
 
@@ -107,7 +122,8 @@ mod tests {
         batch.metric(&metric, start + Duration::from_secs(4));
         assert!(!batch.is_due(start + Duration::from_secs(4)));
         assert!(batch.is_due(start + Duration::from_secs(5)));
-        let envelopes = batch.take();
+        let (envelopes, losses) = batch.take();
+        assert!(losses.is_empty());
         let types: Vec<_> =
             envelopes.iter().map(|envelope| envelope.items()[0].item_type_name()).collect();
         assert_eq!(types, ["log", "trace_metric"]);
@@ -120,6 +136,6 @@ mod tests {
             batch.log(&log, start);
         }
         assert!(batch.is_due(start));
-        assert_eq!(batch.take()[0].items()[0].item_count(), Some(100));
+        assert_eq!(batch.take().0[0].items()[0].item_count(), Some(100));
     }
 }

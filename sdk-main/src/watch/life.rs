@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::clock::timestamp;
 use crate::outbox::spool::{DeadRun, Key, Outcome, Placed, Spool};
-use crate::outbox::{Outbox, Priority};
+use crate::outbox::{EntryId, Outbox, Priority};
 use crate::session::{Dead, Moment, Sessions, Severity, Update};
 
 /// The name of the record in a run's directory.
@@ -21,6 +21,9 @@ const RECORD: &str = "session";
 #[derive(Debug)]
 pub(super) struct Life {
     sessions: Option<Sessions>,
+    /// Updates that only memory holds, until they are on disk or delivered.
+    in_memory: Vec<(EntryId, Update)>,
+    is_over: bool,
     has_concluded: bool,
 }
 
@@ -29,17 +32,19 @@ pub(super) fn moment() -> Moment {
     Moment { instant: Instant::now(), time: timestamp(SystemTime::now()) }
 }
 
-/// Writes down what is known of the sessions, if that has changed. If the disk fails, it is written
-/// with the next change; until then a kill is not known to have happened.
+/// Writes down what is known of the sessions, if that has changed. If the disk fails, it is tried again
+/// the next time; until then, a kill is not known to have happened.
 pub(super) fn write_record(sessions: &mut Sessions, spool: &mut Spool) {
-    if let (Some(record), Some(name)) = (sessions.take_record(), Key::new(RECORD)) {
-        let _ = spool.write_side(&name, record.text().as_bytes());
+    if let (Some(record), Some(name)) = (sessions.take_record(), Key::new(RECORD))
+        && spool.write_side(&name, record.text().as_bytes()).is_err()
+    {
+        sessions.handle_unwritten();
     }
 }
 
 impl Life {
     pub(super) fn new(sessions: Option<Sessions>) -> Self {
-        Self { sessions, has_concluded: false }
+        Self { sessions, in_memory: Vec::new(), is_over: false, has_concluded: false }
     }
 
     /// When there is something to do.
@@ -72,13 +77,8 @@ impl Life {
         if let Some(sessions) = &mut self.sessions {
             sessions.exit(moment());
         }
+        self.is_over = true;
         self.advance(outbox);
-        if let (Some(sessions), Some(name)) = (&self.sessions, Key::new(RECORD))
-            && sessions.is_settled()
-        {
-            // Nothing is left to be said, so there is nothing to keep for the next start.
-            let _ = outbox.spool().remove_side(&name);
-        }
     }
 
     /// What an envelope means for the session. If it ends it, the update is in the envelope now.
@@ -89,13 +89,7 @@ impl Life {
         outbox: &mut Outbox,
     ) -> (Priority, Option<Update>) {
         let (mut priority, mut ending) = (Priority::Normal, None);
-        let severities: Vec<Severity> = envelope
-            .items()
-            .iter()
-            .filter(|item| item.item_type() == ItemType::Event)
-            .filter_map(|item| Severity::of(&item.json().ok()?, is_of_main))
-            .collect();
-        for severity in severities {
+        for severity in severities(envelope, is_of_main) {
             if severity == Severity::Crash {
                 priority = Priority::Crash;
             }
@@ -115,22 +109,72 @@ impl Life {
 
     /// An update was spooled, or was not.
     pub(super) fn handle_spooled(&mut self, update: &Update, placed: Placed, outbox: &mut Outbox) {
-        if let (Some(sessions), Placed::Disk(_)) = (&mut self.sessions, placed) {
+        match placed {
+            Placed::Disk(_) => self.settle(update, outbox),
+            Placed::Memory(id) => self.in_memory.push((id, update.clone())),
+            Placed::Refused => {}
+        }
+    }
+
+    /// An update will not be forgotten any more.
+    fn settle(&mut self, update: &Update, outbox: &mut Outbox) {
+        if let Some(sessions) = &mut self.sessions {
             sessions.handle_spooled(update);
             write_record(sessions, outbox.spool());
         }
     }
 
-    fn advance(&mut self, outbox: &mut Outbox) {
-        loop {
+    /// Events of main that are not sent, since they were not chosen. An update that one of them asks
+    /// for goes alone.
+    pub(super) fn handle_events_left_out(&mut self, envelope: &Envelope, outbox: &mut Outbox) {
+        for severity in severities(envelope, true) {
             let Some(sessions) = &mut self.sessions else { return };
+            let update = sessions.handle_event(severity, moment());
             write_record(sessions, outbox.spool());
-            let Some(update) = sessions.poll_update() else { return };
-            let (Ok(envelope), Some(key)) = (envelope(&update), Key::new(&update.name())) else {
-                return;
-            };
-            let placed = outbox.put_as(&key, Priority::Session, &envelope);
-            self.handle_spooled(&update, placed, outbox);
+            if let Some(update) = update {
+                self.spool_alone(&update, outbox);
+            }
+        }
+    }
+
+    /// So many errors of renderers that are not sent, since they were not chosen.
+    pub(super) fn handle_errors(&mut self, count: u64, outbox: &mut Outbox) {
+        let Some(sessions) = &mut self.sessions else { return };
+        for _ in 0..count {
+            sessions.handle_event(Severity::Error, moment());
+        }
+        write_record(sessions, outbox.spool());
+    }
+
+    fn spool_alone(&mut self, update: &Update, outbox: &mut Outbox) {
+        let (Ok(envelope), Some(key)) = (envelope(update), Key::new(&update.name())) else {
+            return;
+        };
+        let placed = outbox.put_as(&key, Priority::Session, &envelope);
+        self.handle_spooled(update, placed, outbox);
+    }
+
+    fn advance(&mut self, outbox: &mut Outbox) {
+        // Delivered, on disk by now, or given up and counted: there is no more to wait for.
+        let (waiting, safe) = std::mem::take(&mut self.in_memory)
+            .into_iter()
+            .partition(|(id, _)| outbox.is_in_memory(*id));
+        self.in_memory = waiting;
+        let safe: Vec<(EntryId, Update)> = safe;
+        for (_, update) in &safe {
+            self.settle(update, outbox);
+        }
+        while let Some(sessions) = &mut self.sessions {
+            write_record(sessions, outbox.spool());
+            let Some(update) = sessions.poll_update() else { break };
+            self.spool_alone(&update, outbox);
+        }
+        if let (true, Some(sessions), Some(name)) = (self.is_over, &self.sessions, Key::new(RECORD))
+            && sessions.is_settled()
+        {
+            // Nothing is left to be said, so there is nothing to keep for the next start.
+            let _ = outbox.spool().remove_side(&name);
+            self.sessions = None;
         }
     }
 
@@ -158,6 +202,12 @@ impl Life {
         }
         outbox.release_held();
     }
+}
+
+/// What the events of an envelope mean for the session.
+fn severities(envelope: &Envelope, is_of_main: bool) -> Vec<Severity> {
+    let events = envelope.items().iter().filter(|item| item.item_type() == ItemType::Event);
+    events.filter_map(|item| Severity::of(&item.json().ok()?, is_of_main)).collect()
 }
 
 /// What is still to be said of the sessions of a dead run.

@@ -85,14 +85,20 @@ impl Orders {
             Some(hook) => Spool::open_with_hook(&cache_dir, limits(options), hook.clone()),
             None => Spool::open(&cache_dir, limits(options)),
         };
-        let mut spool = spool.map_err(|source| InitError::CacheDir { path: cache_dir, source })?;
-        // On disk before `init` returns: from then on a run that is killed is known to have been.
+        let spool = spool.map_err(|source| InitError::CacheDir { path: cache_dir, source })?;
         orders.sessions = sessions(options, sentry);
-        if let Some(sessions) = &mut orders.sessions {
-            life::write_record(sessions, &mut spool);
-        }
         orders.outbox = Some(OutboxOrders { spool, http, dsn: told_dsn, seed: seed.1 });
         Ok(orders)
+    }
+}
+
+impl Orders {
+    /// Writes down that there is a session. It is on disk before `init` returns: from then on a run
+    /// that is killed is known to have been.
+    pub(super) fn begin_life(&mut self) {
+        if let (Some(sessions), Some(outbox)) = (&mut self.sessions, &mut self.outbox) {
+            life::write_record(sessions, &mut outbox.spool);
+        }
     }
 }
 
@@ -197,19 +203,24 @@ impl Consent {
         Self { is_needed, file: cache_dir.join("consent"), is_given: false }
     }
 
-    /// Finds out what the user said earlier.
+    /// Finds out what the user said earlier. Who has revoked it is not asked again.
     pub(super) fn read(&mut self) {
-        self.is_given = self.is_needed && std::fs::read(&self.file).is_ok_and(|it| it == GIVEN);
+        let said = std::fs::read(&self.file).unwrap_or_default();
+        self.is_given = if self.is_needed { said == GIVEN } else { said != REVOKED };
     }
 
     /// Whether things may be sent.
     pub(super) fn is_given(&self) -> bool {
-        self.is_given || !self.is_needed
+        self.is_given
     }
 
     /// The user agrees, or does not.
     pub(super) fn set(&mut self, is_given: bool) -> io::Result<()> {
         self.is_given = is_given;
+        if !is_given {
+            // Without the file, nothing is agreed to, whatever else goes wrong.
+            let _ = std::fs::remove_file(&self.file);
+        }
         let temporary = self.file.with_extension("tmp");
         if let Some(directory) = self.file.parent() {
             std::fs::create_dir_all(directory)?;

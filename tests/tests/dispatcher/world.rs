@@ -136,7 +136,7 @@ impl World {
         assert!(self.spool.is_empty(), "everything left when the server was well again");
         assert!(self.dispatcher.is_empty());
         assert!(self.dispatcher.unreported().is_empty());
-        assert_eq!(self.reported, self.lost, "every loss is in exactly one answered report");
+        assert_eq!(self.reported, self.lost, "every loss is in exactly one report that was taken");
     }
 
     /// Lets happen what should have by now.
@@ -271,7 +271,9 @@ impl World {
         if !matches!(reply, Reply::Abandonment) {
             self.note_reached(fate);
         }
-        if fate != Fate::Kept {
+        // With an envelope that is refused its report is refused, too, and told again.
+        let is_alone = id.is_none();
+        if fate == Fate::Taken || (is_alone && fate != Fate::Kept) {
             self.reported.add(&report.unwrap_or_default());
         }
         let Some(id) = id else { return };

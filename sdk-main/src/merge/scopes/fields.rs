@@ -26,7 +26,9 @@ pub(in crate::merge) struct Fields {
 impl Fields {
     pub(super) fn of(contributions: &BTreeMap<Process, Contribution>, own: Process) -> Self {
         let mut winners: BTreeMap<&Field, (&Entry, bool)> = BTreeMap::new();
-        for (process, contribution) in contributions {
+        // Main's own events have from `sentry` what main has told it.
+        let counts = |process: Process| own != Process::Main || process != Process::MainHub;
+        for (process, contribution) in contributions.iter().filter(|(it, _)| counts(**it)) {
             let is_own = *process == own;
             for (field, entry) in contribution.fields() {
                 let is_better = winners.get(field).is_none_or(|(other, other_is_own)| {

@@ -112,7 +112,7 @@ fn frames_and_their_source_maps_get_the_same_name() {
         r#"{"filename":"app:///t.js"}"#,
         r#"{"filename":"app:///s.js"}"#,
         r#""code_file":"app:///a b.js","debug_id":"x""#,
-        r#"{"type":"elf","code_file":"/opt/desk/bin"}"#,
+        r#"{"type":"elf","code_file":"app:///bin"}"#,
         r#""transaction":"app:///index.html""#,
         r#""url":"app:///?jwt=[Filtered]""#,
     ] {

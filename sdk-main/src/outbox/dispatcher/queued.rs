@@ -71,7 +71,8 @@ impl Queued {
 
 /// The lower, the more an envelope is about it.
 fn rank(categories: Categories) -> u8 {
-    let companions = [Category::Attachment, Category::Profile, Category::Internal];
+    let companions =
+        [Category::Attachment, Category::Profile, Category::Internal, Category::Default];
     if categories.contains(Category::Session) {
         1
     } else if companions.into_iter().any(|category| categories.contains(category)) {
@@ -101,7 +102,8 @@ mod tests {
         let table: &[(&[&str], &[Category], &[Category])] = &[
             (&["attachment", "event", "session"], &[Error], &[Attachment, Session]),
             (&["profile", "transaction"], &[Transaction], &[Profile]),
-            (&["event", "user_report"], &[Error, Default], &[]),
+            (&["event", "something_new"], &[Error], &[Default]),
+            (&["something_new"], &[Default], &[]),
             (&["client_report", "session"], &[Session], &[Internal]),
             (&["client_report"], &[Internal], &[]),
             (&["attachment"], &[Attachment], &[]),

@@ -168,7 +168,8 @@ impl Spool {
         let (folder, _) = self.adoption.dead.swap_remove(index);
         let mut found = Vec::new();
         for name in own_keyed(&folder)? {
-            found.extend(self.adopt_envelope(&folder, name, name::millis(now))?);
+            let file = name.envelope();
+            found.extend(self.adopt_envelope(&folder, &file, name, name::millis(now))?);
         }
         // If something else is in there, the next start looks at it.
         let _ = folder.remove_if_empty();
@@ -213,7 +214,12 @@ impl Spool {
             let aside = format!("{run}{ADOPTED_LEDGER}{CORRUPT}");
             return folder.hand_over(LEDGER, &self.own, &aside);
         };
-        for file in &ledger.included {
+        // Nothing but what a ledger counts in, whatever somebody has written into it.
+        let is_counted = |file: &&String| {
+            !file.contains(['/', '\\'])
+                && matches!(name::kind(file), Kind::Lost(..) | Kind::Broken(_) | Kind::Ledger)
+        };
+        for file in ledger.included.iter().filter(is_counted) {
             folder.forget(file)?;
         }
         let file = format!("{run}{ADOPTED_LEDGER}");
@@ -235,7 +241,7 @@ impl Spool {
             Kind::Side(_) | Kind::Unknown => {}
             // The outcomes of a run stay until it is concluded, so that none is made twice.
             Kind::Envelope(name) if !dying.sides.is_empty() && is_own_keyed(folder, &name) => {}
-            Kind::Envelope(name) => return self.adopt_envelope(folder, name, now),
+            Kind::Envelope(name) => return self.adopt_envelope(folder, file, name, now),
             Kind::Lost(name, reason) => {
                 if self.hand_over(folder, file, file)? {
                     self.count_lost(file.to_owned(), &name, reason);
@@ -260,12 +266,14 @@ impl Spool {
     fn adopt_envelope(
         &mut self,
         folder: &Folder,
+        file: &str,
         name: Name,
         now: Millis,
     ) -> io::Result<Option<EntryId>> {
         // What is from the future is from now: it would not age.
         let new = Name { created: name.created.min(now), ..name.clone() };
-        if !self.hand_over(folder, &name.envelope(), &new.envelope())? {
+        // By the name that it has: a later version may have said more in it than this one would.
+        if !self.hand_over(folder, file, &new.envelope())? {
             return Ok(None);
         }
         let id = self.next_id();

@@ -28,9 +28,20 @@ pub(super) struct Folder {
     run: RunId,
     runs: PathBuf,
     path: PathBuf,
-    /// Closed, and so unlocked, last.
-    _lock: File,
+    /// Unlocked last.
+    _lock: Lock,
     steps: Steps,
+}
+
+/// The lock of a run. It is given back when this is dropped, also if a process that was started
+/// meanwhile still has a copy of the open file.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
 }
 
 impl Folder {
@@ -69,7 +80,7 @@ impl Folder {
             }
             steps.past(Step::Opened);
             let (runs, steps) = (runs.to_owned(), steps.clone());
-            return Ok(Self { run, runs, path, _lock: file, steps });
+            return Ok(Self { run, runs, path, _lock: Lock(file), steps });
         }
         Err(error(io::Error::other("other processes keep removing the lock file of this run")))
     }
@@ -92,7 +103,7 @@ impl Folder {
         }
         steps.at(Step::Adopt)?;
         let (runs, steps) = (runs.to_owned(), steps.clone());
-        Ok(Some(Self { run, runs, path, _lock: file, steps }))
+        Ok(Some(Self { run, runs, path, _lock: Lock(file), steps }))
     }
 
     /// All runs that have a folder or a lock in `runs`, the dead and the living.

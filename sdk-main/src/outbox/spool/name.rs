@@ -43,6 +43,9 @@ pub(super) enum Mark {
     Key(Key),
 }
 
+/// No envelope is longer: what a name claims beyond that is not ours.
+const LONGEST: u64 = 2 * guardhouse_protocol::limits::ENVELOPE_BYTES as u64;
+
 /// A name for what there is once in a run: lower-case letters, digits and underscores, at most 40.
 ///
 /// ```
@@ -164,7 +167,7 @@ impl Name {
             run: RunId::parse(parts.next()?)?,
             mark: Mark::parse(parts.next()?)?,
             priority: priority(parts.next()?)?,
-            length: parts.next()?.parse().ok()?,
+            length: parts.next()?.parse().ok().filter(|length| *length <= LONGEST)?,
             checksum: u32::from_str_radix(parts.next()?, 16).ok()?,
             // A category that a later version wrote is not known to this one.
             categories: parts.next()?.split('+').filter_map(Category::from_name).collect(),
