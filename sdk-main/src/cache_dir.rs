@@ -3,9 +3,23 @@
 use std::env;
 use std::path::PathBuf;
 
-/// The folder for an application, if the environment says where such folders are.
-pub(crate) fn of(app: &str) -> Option<PathBuf> {
-    Some(base()?.join(folder_name(app)).join("sentry"))
+use sentry::types::Dsn;
+
+/// The folder for an application and the project that it reports to, if the environment says where
+/// such folders are. Two applications may have the same name, and one of them two projects.
+pub(crate) fn of(app: &str, dsn: Option<&Dsn>) -> Option<PathBuf> {
+    let folder = base()?.join(folder_name(app)).join("sentry");
+    Some(dsn.map_or_else(|| folder.clone(), |dsn| folder.join(project(dsn))))
+}
+
+/// The project of a DSN, whatever key it is reported to with.
+fn project(dsn: &Dsn) -> String {
+    let server = format!("{}:{}{}", dsn.host(), dsn.port(), dsn.path());
+    format!(
+        "{}-{:08x}",
+        folder_name(&dsn.project_id().to_string()),
+        crc32fast::hash(server.as_bytes())
+    )
 }
 
 #[cfg(target_os = "windows")]
@@ -43,6 +57,14 @@ fn folder_name(app: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn projects_have_folders_of_their_own_and_keys_have_not() {
+        let of = |dsn: &str| project(&dsn.parse().unwrap());
+        assert!(of("https://a@example.com/42").starts_with("42-"));
+        assert_eq!(of("https://a@example.com/42"), of("https://b@example.com/42"));
+        assert_ne!(of("https://a@example.com/42"), of("https://a@example.org/42"));
+    }
 
     #[test]
     fn a_name_cannot_lead_elsewhere() {

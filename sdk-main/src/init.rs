@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use guardhouse_protocol::Namespace;
+use sentry::protocol::Event;
 use sentry::types::Dsn;
 use sentry::{BeforeCallback, Breadcrumb, Client, ClientOptions, EventSamplingStrategy, Hub};
 
 use crate::error::InitError;
 use crate::guard::Guard;
 use crate::house::House;
-use crate::integration::ScopeOfAll;
+use crate::integration::{self, ScopeOfAll};
 use crate::options::Options;
 use crate::transport::Transport;
 use crate::watch::{self, Orders};
@@ -49,6 +50,7 @@ pub fn init(options: Options) -> Result<Guard, InitError> {
 }
 
 fn start(options: Options) -> Result<Guard, InitError> {
+    let options = options.settled();
     let dsn = dsn(&options)?;
     let ipc_namespace = match &options.ipc_namespace {
         Some(name) => Namespace::new(name).map_err(InitError::Namespace)?,
@@ -61,7 +63,7 @@ fn start(options: Options) -> Result<Guard, InitError> {
     }
     let cache_dir = match &options.cache_dir {
         Some(directory) => directory.clone(),
-        None => cache_dir::of(options.app.name()).ok_or(InitError::NoCacheDir)?,
+        None => cache_dir::of(options.app.name(), dsn.as_ref()).ok_or(InitError::NoCacheDir)?,
     };
 
     let mut sentry = settle(&options);
@@ -128,6 +130,11 @@ fn bind(
 ) -> Arc<Client> {
     sentry.dsn = dsn.or_else(|| NO_DSN.parse().ok());
     sentry.shutdown_timeout = shutdown_timeout;
+    sentry.before_send = sentry.before_send.take().map(|hook| {
+        let hook: BeforeCallback<Event<'static>> =
+            Arc::new(move |event| integration::call(&hook, event));
+        hook
+    });
     // Chosen behind it, so that the session hears of those that are not.
     sentry.event_sampling_strategy = EventSamplingStrategy::FixedRate(1.0);
     sentry.transport = Some(Arc::new(Arc::new(Transport(house.clone()))));
@@ -148,7 +155,7 @@ fn watched(house: &Arc<House>) -> BeforeCallback<Breadcrumb> {
     let house = house.clone();
     Arc::new(move |breadcrumb| {
         let breadcrumb = match &house.before_breadcrumb {
-            Some(hook) => hook(breadcrumb)?,
+            Some(hook) => integration::call_about_breadcrumb(hook, breadcrumb)?,
             None => breadcrumb,
         };
         house.main_scope.add_breadcrumb(breadcrumb.clone());

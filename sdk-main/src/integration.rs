@@ -5,17 +5,20 @@
 //! `before_send`.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
 use std::time::UNIX_EPOCH;
 
 use guardhouse_protocol::json::{Json, Object, Value as Text};
 use guardhouse_protocol::scope::Field;
 use sentry::protocol::{Breadcrumb, Context, Event, Map, User, Value};
-use sentry::{ClientOptions, Integration};
+use sentry::{BeforeCallback, ClientOptions, Hub, Integration};
 
 use crate::house::House;
 use crate::merge::{OWN_CONTEXT, TOO_EARLY};
+use crate::options::EventProcessor;
 
 /// The integration that [`init`](crate::init) adds to the client, behind all others.
 pub(crate) struct ScopeOfAll(pub(crate) Arc<House>);
@@ -53,8 +56,39 @@ impl Integration for ScopeOfAll {
         }
         let breadcrumbs = scope.breadcrumbs().filter_map(|breadcrumb| parse(breadcrumb.value()));
         add_breadcrumbs(&mut event.breadcrumbs.values, breadcrumbs, self.0.max_breadcrumbs);
-        self.0.processors.iter().try_fold(event, |event, processor| processor(event))
+        self.0.processors.iter().try_fold(event, |event, processor| call(processor, event))
     }
+}
+
+thread_local! {
+    /// Whether a function of the application is being called on this thread.
+    static IS_CALLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Calls a function of the application about an event. If it panics, the event goes on as it was. The
+/// panic is reported like any other, without calling such functions for that one: they would panic
+/// again, in a panic, and that ends a process.
+pub(crate) fn call(function: &EventProcessor, event: Event<'static>) -> Option<Event<'static>> {
+    if IS_CALLING.replace(true) {
+        return Some(event);
+    }
+    let unchanged = event.clone();
+    let result = catch_unwind(AssertUnwindSafe(|| function(event)));
+    IS_CALLING.set(false);
+    result.unwrap_or(Some(unchanged))
+}
+
+/// Calls a function of the application about a breadcrumb. `sentry` holds a lock meanwhile that a
+/// report of a panic would wait for, so a panic in there is not reported, and the breadcrumb stays.
+pub(crate) fn call_about_breadcrumb(
+    function: &BeforeCallback<Breadcrumb>,
+    breadcrumb: Breadcrumb,
+) -> Option<Breadcrumb> {
+    static SILENCE: OnceLock<Arc<Hub>> = OnceLock::new();
+    let silence = SILENCE.get_or_init(|| Arc::new(Hub::new(None, Arc::default())));
+    let unchanged = breadcrumb.clone();
+    let call = || Hub::run(silence.clone(), || function(breadcrumb));
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or(Some(unchanged))
 }
 
 /// Adds what is known of the application and the machine. It is here already so that `before_send`

@@ -113,6 +113,7 @@ impl PageSession {
     }
 }
 
+type Over = Arc<dyn Fn(&mut ClientOptions) + Send + Sync>;
 pub(crate) type GetSessions = Arc<dyn Fn() -> Vec<PageSession> + Send + Sync>;
 pub(crate) type GetRendererName = Arc<dyn Fn(&RendererInfo) -> Option<String> + Send + Sync>;
 pub(crate) type InitialScope = Arc<dyn Fn(&mut Scope<'_>) + Send + Sync>;
@@ -134,7 +135,7 @@ pub const SPOTLIGHT_URL: &str = "http://localhost:8969/stream";
 /// ```
 ///
 /// What `sentry` has an option for can be set here or in the [`ClientOptions`] that
-/// [`sentry`](Self::sentry) takes; what is set here wins. The environment variables that `sentry`
+/// [`sentry`](Self::sentry) takes; what is set here wins, whichever comes first. The environment variables that `sentry`
 /// reads are read as well (`SENTRY_DSN`, `SENTRY_RELEASE`, `SENTRY_ENVIRONMENT`), and lose against
 /// both.
 #[derive(Clone)]
@@ -142,6 +143,8 @@ pub const SPOTLIGHT_URL: &str = "http://localhost:8969/stream";
 pub struct Options {
     pub(crate) app: App,
     pub(crate) sentry: ClientOptions,
+    /// What is set here of what `sentry` has an option for, in the order in which it was set.
+    over: Vec<Over>,
     pub(crate) dsn: Option<String>,
     pub(crate) dist: Option<Cow<'static, str>>,
     pub(crate) ipc_mode: IpcMode,
@@ -172,6 +175,7 @@ impl Options {
         Self {
             app,
             sentry: ClientOptions::default(),
+            over: Vec::new(),
             dsn: None,
             dist: None,
             ipc_mode: IpcMode::Both,
@@ -214,15 +218,15 @@ impl Options {
     }
 
     /// The release that events belong to; by default `name@version` of the [`App`].
-    pub fn release(mut self, release: impl Into<Cow<'static, str>>) -> Self {
-        self.sentry.release = Some(release.into());
-        self
+    pub fn release(self, release: impl Into<Cow<'static, str>>) -> Self {
+        let release = release.into();
+        self.over(move |sentry| sentry.release = Some(release.clone()))
     }
 
     /// Where the application runs; by default `development` in a debug build, else `production`.
-    pub fn environment(mut self, environment: impl Into<Cow<'static, str>>) -> Self {
-        self.sentry.environment = Some(environment.into());
-        self
+    pub fn environment(self, environment: impl Into<Cow<'static, str>>) -> Self {
+        let environment = environment.into();
+        self.over(move |sentry| sentry.environment = Some(environment.clone()))
     }
 
     /// Which build of the release it is; none by default.
@@ -265,9 +269,8 @@ impl Options {
     }
 
     /// How many breadcrumbs an event carries, those of all processes together; 100 by default.
-    pub fn max_breadcrumbs(mut self, max: usize) -> Self {
-        self.sentry.max_breadcrumbs = max;
-        self
+    pub fn max_breadcrumbs(self, max: usize) -> Self {
+        self.over(move |sentry| sentry.max_breadcrumbs = max)
     }
 
     /// Whether a picture of the windows goes with errors; off by default. It takes effect with a host
@@ -279,17 +282,17 @@ impl Options {
 
     /// Whether what identifies a person may be sent: the host's name, addresses that Sentry infers.
     /// Off by default.
-    pub fn send_default_pii(mut self, send: bool) -> Self {
-        self.sentry.send_default_pii = send;
-        self
+    pub fn send_default_pii(self, send: bool) -> Self {
+        self.over(move |sentry| sentry.send_default_pii = send)
     }
 
     /// The directory in which what is to be sent waits. By default a folder of the application where
     /// the platform keeps such: on Linux `$XDG_CACHE_HOME` or `~/.cache`, on macOS
-    /// `~/Library/Caches`, on Windows `%LOCALAPPDATA%`, and in it `{name}/sentry`.
+    /// `~/Library/Caches`, on Windows `%LOCALAPPDATA%`, and in it `{name}/sentry/{project}`, where
+    /// the last is of the DSN.
     ///
-    /// Several instances of the application share it. Applications that report to different projects
-    /// need different ones.
+    /// Several instances of the application share it. What is set here should be for one project only:
+    /// what one instance has left, the next sends to its own.
     pub fn cache_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.cache_dir = Some(directory.into());
         self
@@ -349,11 +352,11 @@ impl Options {
     /// Sees every event of every process last, and may change or drop it. It runs on whatever thread
     /// captures an event, or on the SDK's own for those of renderers.
     pub fn before_send(
-        mut self,
+        self,
         hook: impl Fn(Event<'static>) -> Option<Event<'static>> + Send + Sync + 'static,
     ) -> Self {
-        self.sentry.before_send = Some(Arc::new(hook));
-        self
+        let hook: EventProcessor = Arc::new(hook);
+        self.over(move |sentry| sentry.before_send = Some(hook.clone()))
     }
 
     /// Sees every event of every process before [`before_send`](Self::before_send), in the order in
@@ -368,16 +371,15 @@ impl Options {
 
     /// Which part of error events is sent, from 0 to 1; all by default. It holds for the events of
     /// all processes.
-    pub fn sample_rate(mut self, rate: f32) -> Self {
-        self.sentry.event_sampling_strategy = sentry::EventSamplingStrategy::FixedRate(rate);
-        self
+    pub fn sample_rate(self, rate: f32) -> Self {
+        let strategy = sentry::EventSamplingStrategy::FixedRate(rate);
+        self.over(move |sentry| sentry.event_sampling_strategy = strategy.clone())
     }
 
     /// Whether to tell on standard error what is done, and above all what is refused or lost, and
     /// why. Off by default; then nothing is ever printed.
-    pub fn debug(mut self, debug: bool) -> Self {
-        self.sentry.debug = debug;
-        self
+    pub fn debug(self, debug: bool) -> Self {
+        self.over(move |sentry| sentry.debug = debug)
     }
 
     /// Mirrors everything to a Spotlight sidecar as well, which shows it while developing;
@@ -394,15 +396,15 @@ impl Options {
     }
 
     /// The proxy to use for an `http` address. By default the environment says (`HTTP_PROXY`).
-    pub fn http_proxy(mut self, url: impl Into<Cow<'static, str>>) -> Self {
-        self.sentry.http_proxy = Some(url.into());
-        self
+    pub fn http_proxy(self, url: impl Into<Cow<'static, str>>) -> Self {
+        let url = url.into();
+        self.over(move |sentry| sentry.http_proxy = Some(url.clone()))
     }
 
     /// The proxy to use for an `https` address. By default the environment says (`HTTPS_PROXY`).
-    pub fn https_proxy(mut self, url: impl Into<Cow<'static, str>>) -> Self {
-        self.sentry.https_proxy = Some(url.into());
-        self
+    pub fn https_proxy(self, url: impl Into<Cow<'static, str>>) -> Self {
+        let url = url.into();
+        self.over(move |sentry| sentry.https_proxy = Some(url.clone()))
     }
 
     /// A file of certificates (PEM) to trust beside the platform's, as companies and self-hosted
@@ -419,6 +421,21 @@ impl Options {
         configure: impl Fn(&mut Scope<'_>) + Send + Sync + 'static,
     ) -> Self {
         self.initial_scope = Some(Arc::new(configure));
+        self
+    }
+}
+
+impl Options {
+    fn over(mut self, set: impl Fn(&mut ClientOptions) + Send + Sync + 'static) -> Self {
+        self.over.push(Arc::new(set));
+        self
+    }
+
+    /// The same, with everything that is set here in the options of `sentry`.
+    pub(crate) fn settled(mut self) -> Self {
+        for set in std::mem::take(&mut self.over) {
+            set(&mut self.sentry);
+        }
         self
     }
 }

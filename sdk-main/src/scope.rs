@@ -23,6 +23,7 @@ use guardhouse_protocol::scope::{
 use sentry::protocol::{Breadcrumb, Context, Level, User, Value};
 use serde::Serialize;
 
+use crate::integration::call_about_breadcrumb;
 use crate::lock;
 use crate::running::with_house;
 
@@ -41,7 +42,7 @@ use crate::running::with_house;
 pub fn add_breadcrumb(breadcrumb: Breadcrumb) {
     with_house(|house| {
         let breadcrumb = match &house.before_breadcrumb {
-            Some(hook) => match hook(breadcrumb) {
+            Some(hook) => match call_about_breadcrumb(hook, breadcrumb) {
                 Some(breadcrumb) => breadcrumb,
                 None => return,
             },
