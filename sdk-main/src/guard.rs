@@ -135,7 +135,7 @@ impl Guard {
         let deadline = deadline_in(timeout);
         running::set_house(None);
         // Whoever waits in a flush holds a lock of the client that closing it needs.
-        self.house.begin_closing();
+        self.house.begin_closing(deadline);
         self.close_client(deadline_in(timeout / 2));
         let done = self.house.close(deadline);
         if done.is_some() {

@@ -47,6 +47,8 @@ pub(crate) struct House {
     losses: Mutex<Losses>,
     is_bound: AtomicBool,
     is_closing: AtomicBool,
+    /// When the application will not wait for its end any longer.
+    last_moment: OnceLock<Instant>,
     /// Who waits for everything to be sent.
     flushes: Mutex<Vec<Breaker<bool>>>,
     thread: OnceLock<ThreadId>,
@@ -186,6 +188,7 @@ impl House {
             losses: Mutex::default(),
             is_bound: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
+            last_moment: OnceLock::new(),
             flushes: Mutex::default(),
             thread: OnceLock::new(),
         }
@@ -272,7 +275,8 @@ impl House {
     }
 
     /// Lets nobody wait for anything to be sent any more. Whoever does holds a lock of the client.
-    pub(crate) fn begin_closing(&self) {
+    pub(crate) fn begin_closing(&self, last_moment: Instant) {
+        let _ = self.last_moment.set(last_moment);
         self.is_closing.store(true, Ordering::Release);
         for breaker in &*lock(&self.flushes) {
             breaker.end();
@@ -369,6 +373,11 @@ impl House {
 
     pub(crate) fn take_losses(&self) -> Losses {
         lock(&self.losses).take()
+    }
+
+    /// Whether the application waits no longer for its end.
+    pub(crate) fn is_too_late(&self) -> bool {
+        self.last_moment.get().is_some_and(|last| Instant::now() >= *last)
     }
 
     /// Counts something of which is not known what it held.

@@ -176,20 +176,28 @@ fn add_breadcrumbs(
     others: impl Iterator<Item = Breadcrumb>,
     max: usize,
 ) {
-    let mut known: HashSet<_> = carried.iter().map(identity).collect();
-    carried.extend(others.filter(|breadcrumb| known.insert(identity(breadcrumb))));
+    let known: HashSet<_> = carried.iter().map(|it| identity(it, micros(it))).collect();
+    let is_known = |breadcrumb: &Breadcrumb| {
+        // Written as JSON and read again, a time may be off by a little.
+        let micros = micros(breadcrumb);
+        (micros.saturating_sub(1)..=micros + 1)
+            .any(|micros| known.contains(&identity(breadcrumb, micros)))
+    };
+    let others: Vec<_> = others.filter(|breadcrumb| !is_known(breadcrumb)).collect();
+    drop(known);
+    carried.extend(others);
     carried.sort_by_key(|breadcrumb| breadcrumb.timestamp);
     let surplus = carried.len().saturating_sub(max);
     carried.drain(..surplus);
 }
 
-/// What tells one breadcrumb from another: the time to the microsecond, which is what is left of it
-/// once it was written as JSON, and what it says.
-fn identity(breadcrumb: &Breadcrumb) -> (u128, Option<String>, Option<String>) {
-    let since = breadcrumb.timestamp.duration_since(UNIX_EPOCH).unwrap_or_default();
-    // Rounded as the conversion to a fraction of seconds rounds.
-    let micros = (since.as_nanos() + 500) / 1000;
+/// What tells one breadcrumb from another: when it was, and what it says.
+fn identity(breadcrumb: &Breadcrumb, micros: u128) -> (u128, Option<String>, Option<String>) {
     (micros, breadcrumb.category.clone(), breadcrumb.message.clone())
+}
+
+fn micros(breadcrumb: &Breadcrumb) -> u128 {
+    breadcrumb.timestamp.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()
 }
 
 #[cfg(test)]
@@ -236,10 +244,13 @@ mod tests {
 
     #[test]
     fn a_breadcrumb_that_was_json_in_between_is_known_again() {
-        let original = Breadcrumb { message: Some("x".into()), ..Breadcrumb::default() };
-        let json = crate::scope::to_json(&original).unwrap();
-        let mut carried = vec![original];
-        add_breadcrumbs(&mut carried, parse::<Breadcrumb>(json.as_value()).into_iter(), 10);
-        assert_eq!(carried.len(), 1);
+        for nanos in (0..1000).map(|step| 1_795_193_675_000_000_000 + step * 1_234_567) {
+            let timestamp = SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos);
+            let original = Breadcrumb { timestamp, ..Breadcrumb::default() };
+            let json = crate::scope::to_json(&original).unwrap();
+            let mut carried = vec![original];
+            add_breadcrumbs(&mut carried, parse::<Breadcrumb>(json.as_value()).into_iter(), 10);
+            assert_eq!(carried.len(), 1, "{nanos}");
+        }
     }
 }

@@ -329,7 +329,6 @@ impl Watch {
         self.renderers.remove(&id);
         self.intake.forget(RendererId::new(id));
         self.house.with_scopes(|scopes| scopes.remove(Process::Renderer(id)));
-        self.look_around();
     }
 
     /// A renderer was heard. Those of which nothing was heard for the longest make room, should a host
@@ -344,7 +343,6 @@ impl Watch {
                 self.forget(oldest);
             }
         }
-        self.look_around();
     }
 
     /// What main itself has captured.
@@ -402,6 +400,13 @@ impl Watch {
     fn hear(&mut self, from: &RendererInfo, channel: Channel, bytes: Bytes, answer: Answering) {
         let id = RendererId::new(from.id);
         let now = Instant::now();
+        if self.house.is_too_late() {
+            // A crowd of renderers should not keep a thread busy that nobody waits for any more.
+            if matches!(channel, Channel::Envelope | Channel::Feedback) {
+                self.house.count_lost(Reason::QueueOverflow);
+            }
+            return;
+        }
         if self.gone.contains(&from.id) {
             // It was said before the renderer was gone, and came later.
             return answer.tell(MessageAnswer::Refused("the renderer is gone".to_owned()));
@@ -580,7 +585,8 @@ impl Watch {
         Sender::renderer(id, name)
     }
 
-    /// Looks around if the last time is a while ago: memory does not change by the millisecond.
+    /// Looks around if the last time is a while ago: memory does not change by the millisecond, nor
+    /// should a crowd of renderers cost more than one.
     fn glance(&mut self) {
         if self.looked_around.is_none_or(|at| at.elapsed() >= GLANCE_EVERY) {
             self.look_around();
