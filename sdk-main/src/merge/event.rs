@@ -179,7 +179,9 @@ impl Laying<'_> {
         let images = meta.and_then(|meta| meta.as_object()?.get("images")?.elements());
         for image in images.into_iter().flatten().filter_map(Value::as_object) {
             let is_script = image.get("type").is_some_and(|kind| kind.is_str("sourcemap"));
-            for file in ["code_file", "debug_file"].iter().filter_map(|file| image.get(file)) {
+            for file in
+                ["code_file", "debug_file", "name"].iter().filter_map(|file| image.get(file))
+            {
                 self.rewrite(splice, file, |text| match is_script {
                     true => roots.rewrite_path(text),
                     false => roots.rewrite_library(text),
