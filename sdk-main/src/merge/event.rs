@@ -65,7 +65,7 @@ fn is_error_of(level: Option<&str>, exception: Option<Value<'_>>) -> bool {
 }
 
 /// The elements of what SDKs write as `{"values": […]}`, as a list or, if there is one, as it is.
-fn values_of(value: Value<'_>) -> impl Iterator<Item = Value<'_>> {
+pub(super) fn values_of(value: Value<'_>) -> impl Iterator<Item = Value<'_>> {
     let values = match value.as_object() {
         Some(object) => object.get("values"),
         None => Some(value),

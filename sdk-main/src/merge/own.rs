@@ -10,7 +10,9 @@ use guardhouse_protocol::{Envelope, Item, ItemType, Timestamp};
 
 use super::event::{self, Kind};
 use super::identity::object;
-use super::{Facts, Laying, Merge, Merged, MergedScope, Sender, attributes, if_possible, items};
+use super::{
+    Facts, Laying, Merge, Merged, MergedScope, Sender, attributes, if_possible, items, privacy,
+};
 use crate::losses::Losses;
 
 impl Merge {
@@ -72,6 +74,13 @@ impl Laying<'_> {
         let edited = item.edit(|splice| {
             let event = splice.original().clone();
             self.clean(splice, &event);
+            // Those of other events are cleaned where breadcrumbs are put together.
+            let breadcrumbs = event.get("breadcrumbs").into_iter().flat_map(event::values_of);
+            for breadcrumb in breadcrumbs.filter_map(Value::as_object) {
+                if let Some(data) = breadcrumb.get("data") {
+                    privacy::data(splice, data);
+                }
+            }
             self.sdk(splice);
             if let Some(dist) = &self.identity.dist {
                 if_possible(splice.insert(&["dist"], dist.as_str()));

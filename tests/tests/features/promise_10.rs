@@ -78,3 +78,47 @@ fn promise_10_what_sentry_sends_of_main_tells_nothing_of_the_machine() {
         }
     }
 }
+
+#[test]
+fn promise_10_what_main_says_of_requests_is_without_secrets_too() {
+    let mut running = start(|options| options.sentry(ClientOptions::new().traces_sample_rate(1.0)));
+    let mut breadcrumb = sentry::Breadcrumb { ty: "http".into(), ..sentry::Breadcrumb::default() };
+    let url = "https://example.com/?page=1&token=canary";
+    breadcrumb.data.insert("url".into(), url.into());
+    breadcrumb.data.insert("http.request.header.authorization".into(), "canary".into());
+    sentry::add_breadcrumb(breadcrumb.clone());
+    guardhouse_main::add_breadcrumb(breadcrumb);
+    let request = sentry::protocol::Request {
+        url: url.parse().ok(),
+        query_string: Some("password=canary&page=1".into()),
+        cookies: Some("sid=canary".into()),
+        headers: [("Authorization".into(), "canary".into())].into(),
+        ..sentry::protocol::Request::default()
+    };
+    let event = sentry::protocol::Event {
+        message: Some("of main".into()),
+        request: Some(request),
+        ..sentry::protocol::Event::default()
+    };
+    sentry::capture_event(event);
+    let transaction = sentry::start_transaction(sentry::TransactionContext::new("work", "task"));
+    transaction.set_data("http.query", "token=canary".into());
+    let span = transaction.start_child("http", "GET");
+    span.set_data("url", url.into());
+    span.finish();
+    transaction.finish();
+    running.event(1, r#"{"message":"of a page"}"#);
+    for message in ["of main", "of a page"] {
+        let event = an_event().with_message(message);
+        let shown = event.that("with the breadcrumb", |_, item| {
+            String::from_utf8_lossy(&item.payload).contains("?page=1&token=[Filtered]")
+        });
+        running.sentry.expect(shown.times(1));
+    }
+    running.sentry.expect(an_item("transaction").times(1));
+    running.finish();
+    for request in running.sentry.requests() {
+        let text = text(&request);
+        assert!(!text.contains("canary"), "{text}");
+    }
+}
