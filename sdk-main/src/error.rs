@@ -44,6 +44,14 @@ pub enum InitError {
         /// What is wrong with it.
         source: SpoolError,
     },
+    /// The file of certificates cannot be used. Whoever configured the application has to correct
+    /// it.
+    Certificates {
+        /// Which one.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The system gave no thread, or nothing to wait with, as it does when a limit of processes or of
     /// open files is reached.
     Thread(io::Error),
@@ -77,6 +85,12 @@ impl fmt::Display for InitError {
                  another with `Options::cache_dir`",
                 path.display()
             ),
+            Self::Certificates { path, reason } => write!(
+                f,
+                "the certificates in {} cannot be used: {reason}; `Options::ca_certificates` needs a \
+                 readable file in PEM format",
+                path.display()
+            ),
             Self::Thread(error) => {
                 write!(f, "the system refused a thread to report from: {error}")
             }
@@ -94,7 +108,8 @@ impl std::error::Error for InitError {
             Self::AlreadyRunning
             | Self::SampleRate(_)
             | Self::Address { .. }
-            | Self::NoCacheDir => None,
+            | Self::NoCacheDir
+            | Self::Certificates { .. } => None,
         }
     }
 }

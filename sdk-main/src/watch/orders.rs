@@ -78,7 +78,7 @@ impl Orders {
         };
         let Some(dsn) = dsn else { return Ok(orders) };
         let (http, told_dsn) = match &options.tunnel {
-            Some(url) => (http(options, "tunnel", Target::tunnel(url))?, Some(dsn.to_string())),
+            Some(url) => (http(options, "tunnel", Target::tunnel(url))?, Some(without_secret(dsn))),
             None => (http(options, "dsn", Target::dsn(dsn))?, None),
         };
         let spool = match &options.hook {
@@ -125,10 +125,21 @@ fn http(
     let mut http = HttpOptions::new(target.map_err(address(option))?)
         .proxies(proxies)
         .accept_invalid_certs(options.sentry.accept_invalid_certs);
-    if let Some(file) = &options.ca_certificates {
-        http = http.authorities_file(file);
+    if let Some(path) = &options.ca_certificates {
+        let bad = |reason| InitError::Certificates { path: path.clone(), reason };
+        let pem = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
+        http = http.authorities(&pem).map_err(|error| bad(error.to_string()))?;
     }
     Ok(http)
+}
+
+/// The DSN as a tunnel is told: with the key that is public, and no other.
+fn without_secret(dsn: &Dsn) -> String {
+    let text = dsn.to_string();
+    let parts = text.split_once("://").and_then(|(scheme, rest)| {
+        Some(format!("{scheme}://{}@{}", dsn.public_key(), rest.rsplit_once('@')?.1))
+    });
+    parts.unwrap_or(text)
 }
 
 fn limits(options: &Options) -> Limits {

@@ -261,7 +261,7 @@ fn threads() -> usize {
 /// listed for a moment longer.
 fn threads_left() -> usize {
     let start = Instant::now();
-    while threads() > 1 && start.elapsed() < Duration::from_secs(10) {
+    while threads() > 1 && start.elapsed() < Duration::from_secs(30) {
         std::thread::sleep(Duration::from_millis(1));
     }
     threads()

@@ -48,3 +48,29 @@ fn a_panic_survives_an_abort_right_behind_it_though_the_server_hangs() {
     sentry.expect(a_session().with_status("abnormal").times(0));
     sentry.verify();
 }
+
+#[test]
+fn a_crash_that_an_earlier_run_left_goes_without_being_asked_for() {
+    let (cache, sentry) = (Scratch::new(), Sentry::start());
+    sentry.refuse_connections();
+    let mut first = desk(&cache, &sentry, &["--no-session"]);
+    first.ask("panic boom");
+    first.kill();
+    sentry.recover();
+    let _second = desk(&cache, &sentry, &["--no-session"]);
+    sentry.expect(an_event().with_message("boom").times(1).only());
+    sentry.verify();
+}
+
+#[test]
+fn a_flush_waits_for_a_crash_that_an_earlier_run_left() {
+    let (cache, sentry) = (Scratch::new(), Sentry::start());
+    sentry.refuse_connections();
+    let mut first = desk(&cache, &sentry, &["--no-session"]);
+    first.ask("panic boom");
+    first.kill();
+    sentry.recover();
+    let mut second = desk(&cache, &sentry, &["--no-session"]);
+    assert!(second.ask("flush 60000").starts_with("flushed true"));
+    assert_eq!(sentry.requests().len(), 1);
+}

@@ -14,11 +14,16 @@ const SECRET: &str = "canary-0b5e55ed";
 /// The application on somebody's machine: the sources that it was built from are in the home
 /// directory.
 fn command(cache: &Scratch, dsn: &str) -> Command {
+    command_of(cache, dsn, &sources())
+}
+
+/// The application of somebody with this home directory.
+fn command_of(cache: &Scratch, dsn: &str, home: &Path) -> Command {
     let mut command = Desk::command(env!("CARGO_BIN_EXE_desk"), cache.path());
     command
         .args(["--dsn", dsn])
-        .env("HOME", sources())
-        .env("USERPROFILE", sources())
+        .env("HOME", home)
+        .env("USERPROFILE", home)
         .env("USER", USER)
         .env("LOGNAME", USER)
         .env("USERNAME", USER)
@@ -123,6 +128,21 @@ fn promise_10_nothing_that_leaves_tells_of_the_machine_its_user_or_the_environme
     let stacks = requests.iter().filter(|request| text(request).contains("\"abs_path\"")).count();
     assert!(stacks > 1, "there are stacks in which names could be");
     nothing_is_told(&sentry, &secrets());
+}
+
+#[test]
+fn promise_10_an_application_in_the_home_directory_does_not_tell_of_it() {
+    let (cache, sentry) = (Scratch::new(), Sentry::start());
+    let home = Path::new(env!("CARGO_BIN_EXE_desk")).parent().unwrap();
+    let mut desk = Desk::launch_as(&mut command_of(&cache, &sentry.dsn(), home)).started();
+    desk.ask("error broken");
+    desk.ask("panic boom");
+    assert!(desk.ask("close 60000").starts_with("closed true"));
+    sentry.expect(an_event().with_message("boom").that("with the executable", |_, item| {
+        String::from_utf8_lossy(&item.payload).contains("\"~/desk\"")
+    }));
+    sentry.verify();
+    nothing_is_told(&sentry, &[home.to_str().unwrap().to_owned()]);
 }
 
 #[test]

@@ -144,7 +144,7 @@ fn promise_5_a_flood_of_renderers_holds_nobody_up() {
         let (cache, sentry) = (Scratch::new(), Sentry::start());
         sentry.from_now_on(hang(Stage::Answer));
         let mut desk = desk(&cache, &sentry, &["--shutdown", "200"]);
-        desk.ask("flood 3000");
+        desk.ask("flood 500");
         comes_back(&mut desk, end);
     }
 }
