@@ -139,7 +139,7 @@ fn promise_10_an_application_in_the_home_directory_does_not_tell_of_it() {
     desk.ask("panic boom");
     assert!(desk.ask("close 60000").starts_with("closed true"));
     sentry.expect(an_event().with_message("boom").that("with the executable", |_, item| {
-        String::from_utf8_lossy(&item.payload).contains("\"~/desk\"")
+        String::from_utf8_lossy(&item.payload).contains("\"app:///desk\"")
     }));
     sentry.verify();
     nothing_is_told(&sentry, &[home.to_str().unwrap().to_owned()]);
