@@ -16,6 +16,10 @@
 //! | `panic TEXT` | `panicked` | a thread panics |
 //! | `give-consent`, `revoke-consent`, `focus on` | `done` | |
 //! | `threads`, `again`, `exit` | `threads N`, `failed WHY`, nothing | |
+//!
+//! Among its options are `--kill STEP:N`, with which it dies by a kill at the n-th time of a
+//! [step](guardhouse_main::outbox::spool::Step) of the spool, and `--seen`, with which it says `seen`
+//! each time it has deleted what Sentry took.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

@@ -445,8 +445,22 @@ impl Outbox {
 
     /// What earlier runs left about crashes and sessions.
     pub(crate) fn read_held(&mut self) -> Vec<Envelope> {
-        let ids: Vec<_> = self.held.iter().flatten().map(|entry| entry.id).collect();
-        ids.into_iter().filter_map(|id| self.spool.read(id).ok()).collect()
+        let mut ids: Vec<_> = self.held.iter().flatten().map(|entry| entry.id).collect();
+        let mut envelopes = Vec::new();
+        while let Some(id) = ids.pop() {
+            match self.spool.read(id).map_err(|error| self.unready(id, error)) {
+                Ok(envelope) => envelopes.push(envelope),
+                Err(unready) => {
+                    self.forget(&[id]);
+                    if let Unready::Salvaged(entry) = unready {
+                        ids.push(entry.id);
+                        self.found(Instant::now(), &entry);
+                    }
+                }
+            }
+        }
+        self.tell_losses(Instant::now());
+        envelopes
     }
 
     /// Lets it be sent.
