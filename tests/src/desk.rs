@@ -117,6 +117,11 @@ impl Desk {
         self.hear().unwrap_or_else(|| panic!("it died of {words:?}"))
     }
 
+    /// Lets it know that nothing more is told to it.
+    pub fn hang_up(&mut self) {
+        self.stdin = None;
+    }
+
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()

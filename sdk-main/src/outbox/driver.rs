@@ -49,7 +49,7 @@ pub(crate) struct Outbox {
     told: Losses,
     is_adopting: bool,
     /// What earlier runs left about crashes and sessions. It is sent once it is known what of their
-    /// sessions is still to be said.
+    /// sessions is still to be said, and so is everything else, since it comes after.
     held: Option<Vec<Entry>>,
     sync_at: Option<Instant>,
     tidy_at: Instant,
@@ -210,13 +210,10 @@ impl Outbox {
             self.sync_at = None;
             self.sync();
         }
-        let next_send = self.send(now);
+        // As long as it is not known what earlier runs left, something more urgent may be among it.
+        let next_send = if self.held.is_some() { Some(now) } else { self.send(now) };
         let wake = [next_send, self.sync_at, self.next_tidy()].into_iter().flatten().min();
-        Step {
-            wake: if self.is_adopting { Some(now) } else { wake },
-            next_send,
-            is_sending: self.in_flight.is_some(),
-        }
+        Step { wake, next_send, is_sending: self.in_flight.is_some() }
     }
 
     /// Ends when what is being sent has come to an end, and draws the consequences. Without anything

@@ -4,10 +4,12 @@
 //!
 //! When Sentry has answered and the process is killed before it has deleted the file, the next start
 //! cannot know that the answer was given, and sends that envelope again; Sentry knows it by its event
-//! id. Nobody can do better: whoever deletes first loses it when the request did not arrive. So of each
-//! process that was killed, the one envelope that Sentry took last may arrive again, unless the process
-//! has said that it deleted it. For the same reason the client report in it may be told again, and this
-//! one also when the process had deleted the envelope and was killed before it had changed its ledger.
+//! id. Nobody can do better: whoever deletes first loses it when the request did not arrive. It is the
+//! same for one that closes without having sent everything, and leaves what is on its way.
+//!
+//! So of each such process, the one envelope that Sentry took last may arrive again, unless the process
+//! has said that it deleted it. For the same reason the client report in it may be told again, and that
+//! also when the process had deleted the envelope and was killed before it had changed its ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,7 +33,7 @@ fn mark(item: &Item) -> Option<String> {
             let panic = json.pointer("/exception/values/0/value").and_then(Value::as_str);
             message.or(panic).map(str::to_owned)
         }
-        "session" => Some(format!("{} {} {}", json["sid"], json["seq"], json["status"])),
+        "session" => Some(format!("session {} {} {}", json["sid"], json["seq"], json["status"])),
         _ => None,
     }
 }
@@ -84,7 +86,7 @@ pub(crate) fn check(sentry: &Sentry, lives: &[Life], context: &str) {
         let unseen = of_files.len().checked_sub(life.seen);
         let unseen = unseen.unwrap_or_else(|| panic!("{context}: life {number} saw too much"));
         assert!(
-            unseen <= usize::from(!life.has_closed),
+            unseen <= usize::from(!life.has_sent_all),
             "{context}: life {number} did not see {unseen} of {} answers",
             of_files.len(),
         );
@@ -92,7 +94,7 @@ pub(crate) fn check(sentry: &Sentry, lives: &[Life], context: &str) {
             done.extend(marks(&requests[*at]).into_iter().map(|mark| (mark, *at)));
         }
         unsure_events.extend(of_files[life.seen..].iter().flat_map(|at| marks(&requests[*at])));
-        if !life.has_closed {
+        if !life.has_sent_all {
             let answered = life.requests.clone().filter(|at| is_answered(&requests[*at]));
             unsure_reports += answered.last().map_or(0, |at| reported(&requests[at]));
         }

@@ -8,6 +8,8 @@ use guardhouse_tests::sentry::Sentry;
 
 pub(crate) struct Life {
     desk: Desk,
+    /// The release of the application that this process is.
+    pub(crate) release: String,
     panics: VecDeque<String>,
     /// What it was told to report.
     pub(crate) told: BTreeSet<String>,
@@ -17,8 +19,12 @@ pub(crate) struct Life {
     pub(crate) seen: usize,
     /// Whether it came to run.
     pub(crate) is_ready: bool,
+    /// Whether it was told to end.
+    may_have_ended: bool,
     /// Whether it ended by itself, as it was told.
     pub(crate) has_closed: bool,
+    /// Whether it said then that everything was sent.
+    pub(crate) has_sent_all: bool,
     /// Whether it ended before it had closed, though nobody else killed it.
     pub(crate) was_killed_by_itself: bool,
     /// Whether it has captured something that nobody handled.
@@ -28,18 +34,27 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    pub(crate) fn launch(cache: &Scratch, sentry: &Sentry, options: &[&str]) -> Self {
+    pub(crate) fn launch(
+        cache: &Scratch,
+        sentry: &Sentry,
+        release: String,
+        options: &[&str],
+    ) -> Self {
         let before = sentry.requests().len();
-        let desk =
-            Desk::launch(env!("CARGO_BIN_EXE_desk"), cache.path(), &sentry.dsn(), options);
+        let options = [&["--release", &release], options].concat();
+        let binary = env!("CARGO_BIN_EXE_desk");
+        let desk = Desk::launch(binary, cache.path(), &sentry.dsn(), &options);
         Self {
             desk,
+            release,
+            may_have_ended: false,
             panics: VecDeque::new(),
             told: BTreeSet::new(),
             acknowledged: BTreeSet::new(),
             seen: 0,
             is_ready: false,
             has_closed: false,
+            has_sent_all: false,
             was_killed_by_itself: false,
             has_panicked: false,
             requests: before..before,
@@ -48,6 +63,7 @@ impl Life {
 
     /// Tells it something.
     pub(crate) fn tell(&mut self, words: &str) {
+        self.may_have_ended |= words.starts_with("close") || words.starts_with("drop");
         self.desk.tell(words);
     }
 
@@ -91,11 +107,34 @@ impl Life {
         self.desk.kill();
     }
 
+    /// Lets it know that nobody drives it any more.
+    pub(crate) fn hang_up(&mut self) {
+        self.desk.hang_up();
+    }
+
     /// Kills it.
     pub(crate) fn kill(&mut self) {
         self.desk.kill();
         self.end();
         self.was_killed_by_itself = false;
+    }
+
+    /// How its session may have ended, as far as can be told from what it has said.
+    pub(crate) fn outcomes(&self) -> Vec<&'static str> {
+        if self.has_panicked {
+            return vec!["crashed"];
+        }
+        if self.has_closed {
+            return vec!["exited"];
+        }
+        let mut outcomes = vec!["abnormal"];
+        if !self.panics.is_empty() {
+            outcomes.push("crashed");
+        }
+        if self.may_have_ended {
+            outcomes.push("exited");
+        }
+        outcomes
     }
 
     /// Its next line.
@@ -114,7 +153,10 @@ impl Life {
                 self.acknowledged.extend(self.panics.pop_front());
                 self.has_panicked = true;
             }
-            ["closed" | "dropped", ..] => self.has_closed = true,
+            ["closed", is_sent, _] => {
+                self.has_closed = true;
+                self.has_sent_all = is_sent == "true";
+            }
             _ => {}
         }
         Some(line)

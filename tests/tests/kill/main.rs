@@ -3,6 +3,9 @@
 //! What must hold whatever happens is said in one place, [`book`]; the other modules only differ in
 //! what they do to the processes.
 
+use std::cell::Cell;
+use std::io::Read;
+use std::net::{Shutdown, TcpStream};
 use std::path::PathBuf;
 
 use guardhouse_tests::desk::Scratch;
@@ -21,16 +24,20 @@ use life::Life;
 struct World {
     cache: Scratch,
     sentry: Sentry,
+    /// How many processes there were. Each is a release of its own.
+    launched: Cell<u32>,
 }
 
 impl World {
     fn new() -> Self {
-        Self { cache: Scratch::new(), sentry: Sentry::start() }
+        Self { cache: Scratch::new(), sentry: Sentry::start(), launched: Cell::new(0) }
     }
 
     /// Starts the application, and waits for nothing.
     fn launch(&self, options: &[&str]) -> Life {
-        Life::launch(&self.cache, &self.sentry, options)
+        self.launched.set(self.launched.get() + 1);
+        let release = format!("desk@{}", self.launched.get());
+        Life::launch(&self.cache, &self.sentry, release, options)
     }
 
     /// Starts the application, and waits until it runs.
@@ -45,6 +52,13 @@ impl World {
     #[track_caller]
     fn close_book(&self, life: &mut Life) {
         self.sentry.recover();
+        // Connections are accepted in their order, so when this one is ended all before it are known.
+        let last = TcpStream::connect(self.sentry.address());
+        let is_ended = last.and_then(|mut last| {
+            last.shutdown(Shutdown::Write)?;
+            last.read_to_end(&mut Vec::new())
+        });
+        assert_eq!(is_ended.expect("Sentry listens"), 0);
         self.sentry.wait_until_unconnected();
         life.requests.end = self.sentry.requests().len();
     }
@@ -76,8 +90,11 @@ impl World {
     fn left_behind(&self) -> Vec<PathBuf> {
         let files = self.cache.files();
         let is_corrupt = |path: &&PathBuf| path.extension().is_some_and(|end| end == "corrupt");
-        let folders: Vec<PathBuf> =
-            files.iter().filter(is_corrupt).filter_map(|path| Some(path.parent()?.into())).collect();
+        let folders: Vec<PathBuf> = files
+            .iter()
+            .filter(is_corrupt)
+            .filter_map(|path| Some(path.parent()?.into()))
+            .collect();
         let is_left = |path: &PathBuf| {
             let is_lock = path.extension().is_some_and(|end| end == "lock");
             !is_corrupt(&path) && !(is_lock && folders.contains(&path.with_extension("")))
