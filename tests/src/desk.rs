@@ -18,6 +18,10 @@
 //! | `panic TEXT`, `abort TEXT` | `panicked`, nothing | a thread panics, and the process aborts |
 //! | `give-consent`, `revoke-consent`, `focus on` | `done` | |
 //! | `threads`, `again`, `exit` | `threads N`, `failed WHY`, nothing | |
+//!
+//! Among its options are `--kill STEP:N`, with which it dies by a kill at the n-th time of a
+//! [step](guardhouse_main::outbox::spool::Step) of the spool, and `--seen`, with which it says `seen`
+//! each time it has deleted what Sentry took.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -136,6 +140,11 @@ impl Desk {
     pub fn ask(&mut self, words: &str) -> String {
         self.tell(words);
         self.hear().unwrap_or_else(|| panic!("it died of {words:?}"))
+    }
+
+    /// Lets it know that nothing more is told to it.
+    pub fn hang_up(&mut self) {
+        self.stdin = None;
     }
 
     /// Its process id.

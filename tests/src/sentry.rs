@@ -163,6 +163,22 @@ impl Sentry {
         requests
     }
 
+    /// Waits until a connection hangs as [it was told to](Behaviour::Hang).
+    #[track_caller]
+    pub fn wait_until_hanging(&self) {
+        assert!(self.shared.record.wait_until_hanging(), "nothing came that could hang");
+    }
+
+    /// How many requests were answered as a Sentry does that is well, up to the last byte.
+    pub fn answered(&self) -> usize {
+        self.shared.record.answered()
+    }
+
+    /// Waits until that are so many, and says whether it came to that.
+    pub fn wait_until_answered(&self, answers: usize) -> bool {
+        self.shared.record.wait_until_answered(answers)
+    }
+
     /// Expects something to arrive and be taken; whether it did, [`verify`](Self::verify) says.
     pub fn expect(&self, expectation: Expectation) {
         self.expectations.lock().unwrap().push(expectation);

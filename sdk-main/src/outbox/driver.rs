@@ -219,14 +219,10 @@ impl Outbox {
             self.sync_at = None;
             self.sync(now);
         }
-        let next_send = self.send(now);
+        // As long as it is not known what earlier runs left, something more urgent may be among it.
+        let next_send = if self.has_concluded() { self.send(now) } else { Some(now) };
         let wake = [next_send, self.sync_at, self.next_tidy()].into_iter().flatten().min();
-        let more = (!self.has_concluded()).then_some(now);
-        Step {
-            wake: more.or(wake),
-            next_send: more.or(next_send),
-            is_sending: self.in_flight.is_some(),
-        }
+        Step { wake, next_send, is_sending: self.in_flight.is_some() }
     }
 
     /// Ends when what is being sent has come to an end, and draws the consequences. Without anything

@@ -16,7 +16,7 @@ use guardhouse_main::{Channel, Guard, MessageAnswer, Options, RendererInfo, Uuid
 
 fn main() -> ExitCode {
     let mut options = Options::new(app!()).release("desk@5.1.0").environment("test");
-    let mut words = std::env::args().skip(1);
+    let (mut hooks, mut words) = (Vec::new(), std::env::args().skip(1));
     while let Some(word) = words.next() {
         let mut value = || words.next().expect("an option has a value");
         options = match word.as_str() {
@@ -34,7 +34,15 @@ fn main() -> ExitCode {
             }
             "--max-items" => options.max_items(value().parse().expect("a number")),
             "--debug" => options.debug(true),
-            "--kill" => options.spool_hook(killer(&value())),
+            "--release" => options.release(value()),
+            "--seen" => {
+                hooks.insert(0, witness());
+                options
+            }
+            "--kill" => {
+                hooks.push(killer(&value()));
+                options
+            }
             "--spotlight" => options.spotlight(value()),
             "--tunnel" => options.tunnel(value()),
             "--namespace" => options.ipc_namespace(value()),
@@ -62,6 +70,9 @@ fn main() -> ExitCode {
             }
             other => panic!("unknown option {other}"),
         };
+    }
+    if !hooks.is_empty() {
+        options = options.spool_hook(Arc::new(move |step| hooks.iter().try_for_each(|h| h(step))));
     }
     let guard = match init(options) {
         Ok(guard) => guard,
@@ -230,6 +241,16 @@ fn post(guard: &Guard, from: &str, channel: Channel, message: String, about: &st
         };
         say(&format!("answer {about} {answer}"));
     });
+}
+
+/// Says `seen` each time an envelope is deleted, which Sentry has then taken.
+fn witness() -> Hook {
+    Arc::new(|now| {
+        if now == Step::Deleted {
+            say("seen");
+        }
+        Ok(())
+    })
 }
 
 /// Kills the process at the n-th time of a step: `Written:3`.

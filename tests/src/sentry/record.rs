@@ -53,12 +53,52 @@ impl Request {
 pub(super) struct Record {
     requests: Mutex<Vec<Arc<Request>>>,
     changed: Condvar,
+    happened: Mutex<Happened>,
+    has_happened: Condvar,
+}
+
+/// What became of connections after a request has arrived, or before.
+#[derive(Default)]
+struct Happened {
+    hanging: usize,
+    answered: usize,
 }
 
 impl Record {
     pub(super) fn add(&self, request: Request) {
         self.requests.lock().unwrap().push(Arc::new(request));
         self.changed.notify_all();
+    }
+
+    /// Something hangs, or does not any more.
+    pub(super) fn hangs(&self, hangs: bool) {
+        let mut happened = self.happened.lock().unwrap();
+        happened.hanging = happened.hanging + usize::from(hangs) - usize::from(!hangs);
+        self.has_happened.notify_all();
+    }
+
+    /// A usual answer was written.
+    pub(super) fn answers(&self) {
+        self.happened.lock().unwrap().answered += 1;
+        self.has_happened.notify_all();
+    }
+
+    pub(super) fn answered(&self) -> usize {
+        self.happened.lock().unwrap().answered
+    }
+
+    pub(super) fn wait_until_hanging(&self) -> bool {
+        self.wait_until_happened(|happened| happened.hanging > 0)
+    }
+
+    pub(super) fn wait_until_answered(&self, answers: usize) -> bool {
+        self.wait_until_happened(|happened| happened.answered >= answers)
+    }
+
+    fn wait_until_happened(&self, has: impl Fn(&Happened) -> bool) -> bool {
+        let happened = self.happened.lock().unwrap();
+        let waited = self.has_happened.wait_timeout_while(happened, GUARD, |it| !has(it));
+        !waited.unwrap().1.timed_out()
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Request>> {

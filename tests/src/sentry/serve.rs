@@ -30,12 +30,18 @@ impl Shared {
     pub(super) fn serve(&self, tcp: TcpStream, number: u64) {
         let Ok(mut stream) = Stream::new(tcp, self.tls.as_ref()) else { return };
         if self.script.hangs_at_connection(stream.tcp()) {
-            stream.hang();
+            self.hang(&mut stream);
             return;
         }
         let mut requests = Requests::new(stream);
         while let Ok(true) = self.request(&mut requests, number) {}
         requests.stream.get_mut().finish();
+    }
+
+    fn hang(&self, stream: &mut Stream) {
+        self.record.hangs(true);
+        stream.hang();
+        self.record.hangs(false);
     }
 
     fn request(&self, requests: &mut Requests, number: u64) -> Goes {
@@ -46,7 +52,7 @@ impl Shared {
         let behaviour = self.script.for_request(requests.stream.get_ref().tcp());
         match behaviour {
             Some(Behaviour::Hang(Stage::Connection | Stage::Request)) => {
-                requests.stream.get_mut().hang();
+                self.hang(requests.stream.get_mut());
                 return Ok(false);
             }
             Some(Behaviour::ResetAtOnce) => return reset(requests.stream.get_mut()),
@@ -57,7 +63,7 @@ impl Shared {
             let stream = requests.stream.get_mut();
             write_reply(stream, reply, true)?;
             // Closed with something unread, the connection would be reset and the answer lost.
-            stream.hang();
+            self.hang(stream);
             return Ok(false);
         }
         let body = requests.body(&head, |_| match behaviour {
@@ -70,7 +76,7 @@ impl Shared {
         })?;
         let stream = requests.stream.get_mut();
         let Some(body) = body else {
-            stream.hang();
+            self.hang(stream);
             return Ok(false);
         };
         let (content, envelope) = read(&head, &body);
@@ -98,7 +104,7 @@ impl Shared {
             status,
         });
         match behaviour {
-            None => write_reply(stream, &usual, closes),
+            None => write_reply(stream, &usual, closes).inspect(|_| self.record.answers()),
             Some(Behaviour::Answer(reply)) => write_reply(stream, &reply, closes),
             Some(Behaviour::Slowly(pause)) => write_slowly(stream, &usual, pause),
             Some(Behaviour::Reset) => reset(stream),
@@ -110,17 +116,17 @@ impl Shared {
             }
             Some(Behaviour::Hang(Stage::Head)) => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nContent-")?;
-                stream.hang();
+                self.hang(stream);
                 Ok(false)
             }
             Some(Behaviour::Hang(Stage::AnswerBody)) => {
                 stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"id\":")?;
-                stream.hang();
+                self.hang(stream);
                 Ok(false)
             }
             // What is left are the stages before the answer.
             Some(_) => {
-                stream.hang();
+                self.hang(stream);
                 Ok(false)
             }
         }
