@@ -95,8 +95,8 @@ pub(crate) fn check(sentry: &Sentry, lives: &[Life], context: &str) {
         }
         unsure_events.extend(of_files[life.seen..].iter().flat_map(|at| marks(&requests[*at])));
         if !life.has_sent_all {
-            let answered = life.requests.clone().filter(|at| is_answered(&requests[*at]));
-            unsure_reports += answered.max().map_or(0, |at| reported(&requests[at]));
+            let mut answered = life.requests.clone().filter(|at| is_answered(&requests[*at]));
+            unsure_reports += answered.next_back().map_or(0, |at| reported(&requests[at]));
         }
     }
     for (at, request) in requests.iter().enumerate() {

@@ -97,7 +97,7 @@ impl World {
             .collect();
         let is_left = |path: &PathBuf| {
             let is_lock = path.extension().is_some_and(|end| end == "lock");
-            !(is_corrupt(&path) || (is_lock && folders.contains(&path.with_extension(""))))
+            !(is_corrupt(&path) || is_lock && folders.contains(&path.with_extension("")))
         };
         files.into_iter().filter(is_left).collect()
     }
