@@ -34,6 +34,27 @@ const ROWS: &[Row] = &[
         run: rows::envelope::run,
     },
     Row {
+        name: "breadcrumb",
+        about: "a breadcrumb, and what the application's thread pays for it",
+        run: rows::breadcrumb::run,
+    },
+    Row {
+        name: "flush",
+        about: "flushing and ending while the server hangs",
+        run: rows::flush::run,
+    },
+    Row { name: "init", about: "starting, until `init` returns", run: rows::init::run },
+    Row {
+        name: "merge",
+        about: "the scope of all processes laid over an event",
+        run: rows::merge::run,
+    },
+    Row {
+        name: "outbox",
+        about: "an envelope acknowledged, and so on disk",
+        run: rows::outbox::run,
+    },
+    Row {
         name: "splice",
         about: "the JSON of an event checked, edited and written",
         run: rows::splice::run,

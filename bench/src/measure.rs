@@ -30,7 +30,6 @@ pub(crate) struct Subject {
 /// Which way is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Better {
-    #[cfg_attr(not(test), expect(dead_code, reason = "no row measures throughput yet"))]
     Higher,
     Lower,
 }
@@ -81,7 +80,7 @@ impl Settings {
     }
 
     /// Takes a sample of ours and a sample of the peer's in turn, for every round.
-    fn alternate(
+    pub(crate) fn alternate(
         &self,
         mut ours: impl FnMut() -> f64,
         mut peer: impl FnMut() -> f64,

@@ -213,7 +213,7 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
         direction: Direction::OneWay,
         payload: Payload::Log,
         reply: Reply::Empty,
-        acknowledgement: Acknowledgement::Durable,
+        acknowledgement: Acknowledgement::Taken,
         max_bytes: TELEMETRY_ITEM_BYTES,
         max_total_bytes: TELEMETRY_ITEM_BYTES as u64,
         budget: Some(Budget {
@@ -238,7 +238,7 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
         direction: Direction::OneWay,
         payload: Payload::Metric,
         reply: Reply::Empty,
-        acknowledgement: Acknowledgement::Durable,
+        acknowledgement: Acknowledgement::Taken,
         max_bytes: TELEMETRY_ITEM_BYTES,
         max_total_bytes: TELEMETRY_ITEM_BYTES as u64,
         budget: Some(Budget {

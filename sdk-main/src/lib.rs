@@ -1,12 +1,85 @@
 //! The Sentry SDK for the main process of a desktop application.
 //!
-//! Renderers report to main; main lays the scope of all processes over what they report, keeps it on
-//! disk and sends it. An event goes through [`intake`], [`merge`] and [`outbox`], in that order.
+//! [`init`] starts it and returns the [`Guard`] that keeps it running. From then on the `sentry` crate,
+//! which is re-exported as [`sentry`], works as always: what it captures in main goes through here.
+//! Renderers report to main, too; main lays the scope of all processes over what any of them reports,
+//! keeps it on disk, and sends it.
+//!
+//! ```no_run
+//! use guardhouse_main::{Options, app, init, sentry};
+//!
+//! fn main() {
+//!     let _guard = init(
+//!         Options::new(app!())
+//!             .dsn("https://key@o1.ingest.sentry.io/2")
+//!             .ipc_namespace("my-app"),
+//!     );
+//!     guardhouse_main::set_tag("channel", "beta");
+//!     sentry::capture_message("it works", sentry::Level::Info);
+//! }
+//! ```
+//!
+//! # What to expect of it
+//!
+//! - The application's threads never wait for it, apart from those that call [`Guard::flush`] or end
+//!   the guard, and these no longer than they say.
+//! - What main has acknowledged to a renderer is on disk. It leaves the disk when Sentry has taken it,
+//!   or when it is refused, too old or too much, and then it is counted in a client report.
+//! - It never panics in the application, prints nothing unless [`Options::debug`] is on, and does
+//!   nothing at all where [`init`] failed.
+//!
+//! # How it is made
+//!
+//! A message goes through [`intake`], [`merge`] and [`outbox`], in that order. These modules decide
+//! and do no I/O of their own, apart from the outbox's [`spool`](outbox::spool) and
+//! [`http`](outbox::http). They are public for those who want to read or test them; an application
+//! needs only what stands beside them here.
 #![forbid(unsafe_code)]
 
+mod cache_dir;
+mod clock;
 pub mod contexts;
+mod debug;
+mod doorway;
+mod error;
+mod guard;
+mod house;
+mod init;
 pub mod intake;
+mod integration;
 pub mod losses;
 pub mod merge;
+mod options;
 pub mod outbox;
+mod probe;
+mod random;
+mod running;
+mod scope;
 pub mod session;
+mod transport;
+mod watch;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use guardhouse_protocol::scope::Attachment;
+pub use guardhouse_protocol::{Channel, FeedbackResult, IpcMode};
+pub use sentry;
+pub use uuid::Uuid;
+
+pub use contexts::Screen;
+pub use error::InitError;
+pub use guard::Guard;
+pub use house::MessageAnswer;
+pub use init::init;
+pub use options::{App, EventProcessor, Options, PageSession, RendererInfo, SPOTLIGHT_URL};
+pub use scope::{
+    Scope, add_breadcrumb, clear_breadcrumbs, configure_scope, set_context, set_extra, set_tag,
+    set_user,
+};
+pub use session::SessionMode;
+
+/// Locks. A panic of whoever held the lock before is no reason for another: what is behind our locks
+/// is whole between any two statements.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -160,6 +160,16 @@ impl Losses {
         for item in envelope.items() {
             self.count_item(item, reason);
         }
+        // A minidump and the event that comes with it are one error.
+        let has_event = envelope.items().iter().any(|item| item.item_type() == ItemType::Event);
+        let makes_event =
+            |item: &&Item| item.item_type() == ItemType::Attachment && item.creates_event();
+        if has_event {
+            let doubles = envelope.items().iter().filter(makes_event).count() as u64;
+            let mut double = Losses::new();
+            double.count(Category::Error, reason, doubles);
+            self.subtract(&double);
+        }
     }
 
     /// Counts what a client report tells of. Entries with names that are not known are left out.

@@ -3,6 +3,9 @@
 //! [`corpus`] is what real SDKs sent, and edge cases with the outcome that each must have.
 //! [`oracle`] holds what must be true of any bytes at all; property tests and fuzz targets share it,
 //! so that what one finds the other keeps.
+//! [`sentry`] is a Sentry on this computer that says what arrived, and behaves as badly as it is told.
 
 pub mod corpus;
+pub mod desk;
 pub mod oracle;
+pub mod sentry;

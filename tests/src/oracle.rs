@@ -2,6 +2,7 @@
 
 pub mod envelope;
 pub mod frame;
+pub mod intake;
 pub mod plain;
 pub mod scope;
 pub mod splice;

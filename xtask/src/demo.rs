@@ -1,9 +1,12 @@
 //! `cargo xtask demo`: what there is to see so far.
 //!
-//! What exists is the contract between the processes, so the demo plays both ends of it: what a real
-//! page said, how it is read, changed and written, how a native process introduces itself, and what
-//! somebody hears who does not keep to the contract. Whatever it claims it checks, and it fails if
-//! that does not hold.
+//! There is a main process, which takes what it and its renderers report, and keeps and sends it. And
+//! there is the contract between the processes, of which the demo plays both ends: what a real page
+//! said, how it is read, changed and written, how a native process introduces itself, and what
+//! somebody hears who does not keep to it. Whatever the demo claims it checks, and it fails if that
+//! does not hold.
+
+mod house;
 
 use bytes::{Bytes, BytesMut};
 use guardhouse_protocol::contract::{CONTRACT, Origin};
@@ -21,15 +24,16 @@ use crate::{Failure, packages};
 /// Prints what exists.
 pub(crate) fn run() -> Result<(), Failure> {
     packages::install()?;
+    house::run()?;
     the_contract();
     a_page_reports()?;
     nothing_is_lost()?;
     a_process_introduces_itself()?;
     what_strangers_hear()?;
     println!(
-        "\nThis is all that there is to see so far: no window opens, no process starts and nothing \
-         is sent.\nThe SDKs that speak the contract come next; README.md says what state each part \
-         is in."
+        "\nThis is all that there is to see so far: no window opens, and the page that reported was \
+         played by\nthe main process itself. What speaks the contract over a socket comes next; \
+         README.md says what\nstate each part is in."
     );
     Ok(())
 }

@@ -35,6 +35,9 @@ const ALLOWED: &[&str] = &[
 const EXCEPTIONS: &[(&str, &str)] = &[
     // LLVM's former licence, of the code that drives the fuzz targets. It is in nothing we publish.
     ("libfuzzer-sys", "NCSA"),
+    // Mozilla's root certificates, as data under a permissive licence for data. They are compiled
+    // for Android only, where the platform cannot be asked.
+    ("webpki-root-certs", "CDLA-Permissive-2.0"),
 ];
 
 /// How Cargo names crates.io, by its Git index and by its sparse one.

@@ -152,7 +152,8 @@ pub enum Acknowledgement {
     BytesDurable,
     /// What was said holds: main has taken it into its memory, and what belongs to the scope into
     /// its black box, which a crash report finds after main's death too. A new main knows nothing of
-    /// it, and the renderer states it again.
+    /// it, and the renderer states it again. Logs and metrics wait there for others to go with them,
+    /// for seconds; a [`flush`](crate::Channel::Flush) brings them to disk.
     Taken,
     /// Nobody acknowledges what main pushes.
     Never,

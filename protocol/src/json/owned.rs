@@ -59,10 +59,13 @@ impl Json {
     /// assert_eq!(Json::array(["a", "b"]).text(), r#"["a","b"]"#);
     /// ```
     pub fn array<'v>(values: impl IntoIterator<Item: Into<Fragment<'v>>>) -> Self {
-        let mut text = String::from("[");
+        let values: Vec<Fragment<'v>> = values.into_iter().map(Into::into).collect();
+        // Exactly as long as it will be, so that it is not copied as it grows, nor at the end.
+        let length: usize = values.iter().map(|value| value.text().len() + 1).sum();
+        let mut text = String::with_capacity(length.max(1) + 1);
         let mut depth = 0;
-        for value in values {
-            let value = value.into();
+        text.push('[');
+        for value in &values {
             if text.len() > 1 {
                 text.push(',');
             }

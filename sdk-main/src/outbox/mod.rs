@@ -2,8 +2,10 @@
 //! sent ([`http`]).
 
 pub mod dispatcher;
+mod driver;
 mod entry;
 pub mod http;
 pub mod spool;
 
+pub(crate) use driver::{Outbox, Step, WhenSent};
 pub use entry::{EntryId, Priority};

@@ -1,0 +1,187 @@
+//! What the application holds while it runs: the means to flush and to end, and what hosts need.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use guardhouse_protocol::{Channel, IpcMode, Namespace};
+use sentry::Client;
+use uuid::Uuid;
+
+use crate::contexts::Screen;
+use crate::doorway::{deadline_in, promise};
+use crate::house::{Answering, House, MessageAnswer, Visit};
+use crate::options::{GetSessions, PageSession, RendererInfo};
+use crate::running;
+
+/// Keeps the SDK running. Dropping it ends the session, sends what can be sent in the time that
+/// [`shutdown_timeout`](crate::Options::shutdown_timeout) gives, leaves the rest on disk for the next
+/// start, and takes everything down: no thread, no file that is not waiting, no lock stays behind.
+///
+/// Keep it until the end of `main`; `let _ = init(…)` would drop it at once.
+///
+/// ```no_run
+/// use guardhouse_main::{Options, app, init};
+///
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let guard = init(Options::new(app!()).dsn("https://key@o1.ingest.sentry.io/2"))?;
+///     // … the application …
+///     guard.close(std::time::Duration::from_secs(1));
+///     Ok(())
+/// }
+/// ```
+#[must_use = "dropping the guard ends the reporting at once"]
+pub struct Guard {
+    pub(crate) house: Arc<House>,
+    pub(crate) client: Arc<Client>,
+    pub(crate) thread: Option<JoinHandle<()>>,
+    pub(crate) shutdown_timeout: Duration,
+    pub(crate) ipc_mode: IpcMode,
+    pub(crate) ipc_namespace: Namespace,
+    pub(crate) get_sessions: Option<GetSessions>,
+    pub(crate) attach_screenshot: bool,
+}
+
+impl Guard {
+    /// Waits until everything captured so far has been sent. Says whether it was; `false` comes at
+    /// once if it cannot be in time, because the network is known to be down, Sentry has asked for a
+    /// pause, or consent is missing. Nothing is lost then: it waits on disk.
+    pub fn flush(&self, timeout: Duration) -> bool {
+        hand_over_counts(&self.client);
+        self.client.flush(Some(timeout))
+    }
+
+    /// Ends as dropping the guard does, in another time. Says whether everything was sent.
+    pub fn close(mut self, timeout: Duration) -> bool {
+        self.end(timeout)
+    }
+
+    /// The user agrees that reports are sent: what waits is sent now. It is remembered for the next
+    /// start. Needed only with [`require_consent`](crate::Options::require_consent).
+    pub fn give_consent(&self) {
+        self.house.ask(Visit::Consent(true));
+    }
+
+    /// The user does not agree any more: nothing is sent from now on, what waits stays on disk until
+    /// it is too old. It is remembered for the next start, until consent is given again, also without
+    /// [`require_consent`](crate::Options::require_consent).
+    pub fn revoke_consent(&self) {
+        self.house.ask(Visit::Consent(false));
+    }
+
+    /// A window of the application, by whatever number the host gives it, got the focus or lost it. A
+    /// host calls this; it matters in [`SessionMode::Window`](crate::SessionMode::Window).
+    pub fn report_focus(&self, window: u64, is_focused: bool) {
+        self.house.ask(Visit::Focus { window, is_focused });
+    }
+
+    /// The screen that the application is shown on. A host calls this.
+    pub fn report_screen(&self, screen: Screen) {
+        self.house.ask(Visit::Screen(screen));
+    }
+
+    /// A message of a renderer, from whatever way it came. A host calls this, from any thread; it
+    /// does not wait. `answer` is called exactly once with what became of the message: on the SDK's
+    /// thread, or on this one if main takes nothing at the moment or any more. It should only pass the
+    /// answer on; if it panics, nobody hears of it.
+    ///
+    /// ```no_run
+    /// # fn host(guard: &guardhouse_main::Guard) {
+    /// use guardhouse_main::{Channel, RendererInfo, Uuid};
+    ///
+    /// let page = RendererInfo::new(Uuid::new_v4()).with_url("app://index.html");
+    /// guard.post(&page, Channel::Scope, r#"{"tags":{"a":"b"}}"#, |answer| drop(answer));
+    /// # }
+    /// ```
+    pub fn post(
+        &self,
+        from: &RendererInfo,
+        channel: Channel,
+        bytes: impl Into<Bytes>,
+        answer: impl FnOnce(MessageAnswer) + Send + 'static,
+    ) {
+        self.house.hear(from.clone(), channel, bytes.into(), Answering::new(channel, answer));
+    }
+
+    /// A renderer is gone: what it contributed to the scope goes with it. A host calls this.
+    pub fn renderer_gone(&self, id: Uuid) {
+        self.house.ask(Visit::Gone(id));
+    }
+
+    /// How renderers reach main.
+    pub fn ipc_mode(&self) -> IpcMode {
+        self.ipc_mode
+    }
+
+    /// What the channels to renderers are prefixed with.
+    pub fn ipc_namespace(&self) -> &Namespace {
+        &self.ipc_namespace
+    }
+
+    /// The sessions whose pages a host gives the preload script to.
+    pub fn page_sessions(&self) -> Vec<PageSession> {
+        self.get_sessions.as_ref().map_or_else(|| vec![PageSession::DEFAULT], |get| get())
+    }
+
+    /// Whether a host should add a picture of the windows to errors.
+    pub fn attach_screenshot(&self) -> bool {
+        self.attach_screenshot
+    }
+
+    /// Everything that ends, within `timeout` whatever hangs.
+    fn end(&mut self, timeout: Duration) -> bool {
+        let Some(thread) = self.thread.take() else { return false };
+        let deadline = deadline_in(timeout);
+        running::set_house(None);
+        // Whoever waits in a flush holds a lock of the client that closing it needs.
+        self.house.begin_closing(deadline);
+        self.close_client(deadline_in(timeout / 2));
+        let done = self.house.close(deadline);
+        if done.is_some() {
+            // It was its last word, so it ends now. Its panic, if there was one, is not ours to pass
+            // on.
+            let _ = thread.join();
+        }
+        running::end();
+        done == Some(true)
+    }
+
+    /// Closes the client of `sentry`, which hands over the logs and metrics that it still holds. That
+    /// joins its threads and takes its locks, which a hook of the application may hold for as long
+    /// as it likes; so it happens beside, and is not waited for beyond the deadline.
+    fn close_client(&self, deadline: Instant) {
+        let (closed, promise) = promise();
+        let client = self.client.clone();
+        let closing =
+            std::thread::Builder::new().name("guardhouse-close".to_owned()).spawn(move || {
+                hand_over_counts(&client);
+                client.close(Some(Duration::ZERO));
+                drop(client);
+                closed.keep(());
+            });
+        if let Ok(closing) = closing
+            && promise.wait_until(deadline).is_some()
+        {
+            let _ = closing.join();
+        }
+    }
+}
+
+/// What `sentry` has dropped itself, for a hook or by its sample rate, it only tells with the next
+/// envelope. This is one, with nothing else in it.
+fn hand_over_counts(client: &Client) {
+    client.send_envelope(sentry::Envelope::new());
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.end(self.shutdown_timeout);
+    }
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guard").field("ipc_namespace", &self.ipc_namespace).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,164 @@
+//! From [`Options`] to a running SDK.
+//!
+//! Everything that can be wrong with the options is found out here, before anything is changed; then
+//! the run's directory is opened, the SDK thread started and the client of `sentry` bound. There is no
+//! network in it, and no other work on the disk.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use guardhouse_protocol::Namespace;
+use sentry::protocol::Event;
+use sentry::types::Dsn;
+use sentry::{BeforeCallback, Breadcrumb, Client, ClientOptions, EventSamplingStrategy, Hub};
+
+use crate::error::InitError;
+use crate::guard::Guard;
+use crate::house::House;
+use crate::integration::{self, ScopeOfAll};
+use crate::options::Options;
+use crate::transport::Transport;
+use crate::watch::{self, Orders};
+use crate::{cache_dir, probe, running};
+
+/// What `sentry` is told where there is no DSN. Without one it would do nothing at all, and so would
+/// hooks, scope and everything else that is local. Nothing is ever sent there.
+const NO_DSN: &str = "https://nobody@localhost/0";
+
+/// The integration of `sentry` that ours replaces: it tells the host's name, and of the system only
+/// what the kernel says.
+const CONTEXTS: &str = "contexts";
+
+/// Starts reporting.
+///
+/// Call it once, early in `main`, and keep the [`Guard`]. If it fails, the error says why and what to
+/// do; the application runs on as if nothing had been asked for.
+///
+/// ```no_run
+/// use guardhouse_main::{Options, app, init};
+///
+/// let guard = init(Options::new(app!()).dsn("https://key@o1.ingest.sentry.io/2"));
+/// if let Err(error) = &guard {
+///     eprintln!("errors will not be reported: {error}");
+/// }
+/// ```
+pub fn init(options: Options) -> Result<Guard, InitError> {
+    if !running::begin() {
+        return Err(InitError::AlreadyRunning);
+    }
+    start(options).inspect_err(|_| running::end())
+}
+
+fn start(options: Options) -> Result<Guard, InitError> {
+    let options = options.settled();
+    let dsn = dsn(&options)?;
+    let ipc_namespace = match &options.ipc_namespace {
+        Some(name) => Namespace::new(name).map_err(InitError::Namespace)?,
+        None => Namespace::DEFAULT,
+    };
+    if let EventSamplingStrategy::FixedRate(rate) = options.sentry.event_sampling_strategy
+        && !(0.0..=1.0).contains(&rate)
+    {
+        return Err(InitError::SampleRate(rate));
+    }
+    let cache_dir = match &options.cache_dir {
+        Some(directory) => directory.clone(),
+        None => cache_dir::of(options.app.name(), dsn.as_ref()).ok_or(InitError::NoCacheDir)?,
+    };
+
+    let mut sentry = settle(&options);
+    let house = Arc::new(House::new(
+        sentry.debug,
+        sentry.max_breadcrumbs,
+        sentry.before_breadcrumb.take(),
+        options.processors.clone(),
+    ));
+    let orders = Orders::new(&options, &sentry, dsn.as_ref(), &ipc_namespace, cache_dir)?;
+    let thread = watch::start(house.clone(), orders)?;
+
+    let shutdown_timeout = options.shutdown_timeout.unwrap_or(sentry.shutdown_timeout);
+    let client = bind(&house, sentry, dsn, shutdown_timeout);
+    if let Some(configure) = &options.initial_scope {
+        house.main_scope.configure(house.clock.now(), |scope| configure(scope));
+    }
+    running::set_house(Some(house.clone()));
+    Ok(Guard {
+        house,
+        client,
+        thread: Some(thread),
+        shutdown_timeout,
+        ipc_mode: options.ipc_mode,
+        ipc_namespace,
+        get_sessions: options.get_sessions,
+        attach_screenshot: options.attach_screenshot,
+    })
+}
+
+/// The DSN, if there is one: of our options, of those of `sentry`, or of the environment.
+fn dsn(options: &Options) -> Result<Option<Dsn>, InitError> {
+    let (from, text) = match (&options.dsn, &options.sentry.dsn) {
+        (Some(text), _) => ("`Options::dsn`", text.clone()),
+        (None, Some(dsn)) => return Ok(Some(dsn.clone())),
+        (None, None) => ("SENTRY_DSN", std::env::var("SENTRY_DSN").unwrap_or_default()),
+    };
+    match text.trim() {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|source| InitError::Dsn { from, source }),
+    }
+}
+
+/// The options of `sentry` with everything that they leave to the environment and to us.
+fn settle(options: &Options) -> ClientOptions {
+    let mut sentry = options.sentry.clone();
+    let server_name = sentry.server_name.clone();
+    // Whatever transport it would take, it gets ours.
+    sentry.transport = None;
+    let mut sentry = sentry::apply_defaults(sentry);
+    sentry.integrations.retain(|integration| integration.name() != CONTEXTS);
+    sentry.server_name = server_name;
+    sentry.release.get_or_insert_with(|| options.app.release().into());
+    sentry.auto_session_tracking = false;
+    sentry
+}
+
+/// Makes the client and lets all hubs that come from the main thread's use it.
+fn bind(
+    house: &Arc<House>,
+    mut sentry: ClientOptions,
+    dsn: Option<Dsn>,
+    shutdown_timeout: Duration,
+) -> Arc<Client> {
+    sentry.dsn = dsn.or_else(|| NO_DSN.parse().ok());
+    sentry.shutdown_timeout = shutdown_timeout;
+    sentry.before_send = sentry.before_send.take().map(|hook| {
+        let hook: BeforeCallback<Event<'static>> =
+            Arc::new(move |event| integration::call(&hook, event));
+        hook
+    });
+    // Chosen behind it, so that the session hears of those that are not.
+    sentry.event_sampling_strategy = EventSamplingStrategy::FixedRate(1.0);
+    sentry.transport = Some(Arc::new(Arc::new(Transport(house.clone()))));
+    // The last, so that it sees what the others have made of an event.
+    sentry.integrations.push(Arc::new(ScopeOfAll(house.clone())));
+    sentry.before_breadcrumb = Some(watched(house));
+    let client = Arc::new(Client::from(sentry));
+    house.bind();
+    for hub in [Hub::main(), Hub::current()] {
+        hub.bind_client(Some(client.clone()));
+    }
+    probe::install(&Hub::main());
+    client
+}
+
+/// The application's `before_breadcrumb`, after which we keep a copy for the events of all processes.
+fn watched(house: &Arc<House>) -> BeforeCallback<Breadcrumb> {
+    let house = house.clone();
+    Arc::new(move |breadcrumb| {
+        let breadcrumb = match &house.before_breadcrumb {
+            Some(hook) => integration::call_about_breadcrumb(hook, breadcrumb)?,
+            None => breadcrumb,
+        };
+        house.main_scope.add_breadcrumb(breadcrumb.clone());
+        Some(breadcrumb)
+    })
+}

@@ -1,0 +1,645 @@
+//! The outbox at work: it puts what the dispatcher decides into practice, with the spool and HTTP.
+//!
+//! [`Outbox`] lives on the SDK thread. It decides nothing that can be decided without I/O; what it
+//! promises is the order of things: on disk before it is acknowledged, sent before it is deleted,
+//! deleted before anybody hears of it, and every loss counted where the spool counts.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::future::Future;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use guardhouse_protocol::{EditError, Envelope, Header};
+use tokio::task::JoinHandle;
+
+use super::dispatcher::{self, Categories, Dispatcher, Outcome, Poll, Queued, Verdict};
+use super::http::{Answer, Http, HttpError, HttpOptions, SendError, Upload};
+use super::spool::{Entry, Outcome as RunOutcome, Placed, Put, ReadError, Rest, RunId, Spool};
+use super::{EntryId, Priority};
+use crate::clock::timestamp;
+use crate::house::House;
+use crate::losses::{Category, Losses, Reason};
+
+/// So long after it was written an envelope is made durable against power cuts, together with all
+/// others that were written meanwhile.
+const SYNC_AFTER: Duration = Duration::from_secs(1);
+/// How often what is too old is looked for, and what only memory holds is tried to be written.
+const TIDY_EVERY: Duration = Duration::from_secs(10 * 60);
+/// So soon what only memory holds is tried to be written again.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// So many files of dead runs are taken over before others have their turn.
+const ADOPT_AT_ONCE: usize = 32;
+
+/// What the driver needs.
+pub(crate) struct Outbox {
+    house: Arc<House>,
+    spool: Spool,
+    dispatcher: Dispatcher,
+    options: HttpOptions,
+    /// The DSN, where a tunnel has to be told.
+    dsn: Option<String>,
+    /// Kept for its connection, while it is not in use.
+    http: Option<Http>,
+    in_flight: Option<InFlight>,
+    /// Those that have neither been sent nor given up, and who wants to know when they are.
+    pending: BTreeMap<EntryId, Option<WhenSent>>,
+    /// What of the spool's losses the dispatcher knows.
+    told: Losses,
+    is_adopting: bool,
+    /// What earlier runs left. It is sent once all of it is known, and what of their sessions is still
+    /// to be said: before, there is no telling what should go first.
+    held: Option<Vec<Entry>>,
+    sync_at: Option<Instant>,
+    syncing: Option<JoinHandle<()>>,
+    tidy_at: Instant,
+}
+
+/// Who wants to know what came of an envelope: the answer, or nothing if there is none yet.
+pub(crate) type WhenSent = Box<dyn FnOnce(Option<&Answer>) + Send>;
+
+type Exchange = Pin<Box<dyn Future<Output = (Http, Result<Answer, SendError>)> + Send>>;
+
+/// What is being sent.
+struct InFlight {
+    id: Option<EntryId>,
+    report: Losses,
+    /// What was left out, since Sentry wants none of it now.
+    left_out: Losses,
+    exchange: Exchange,
+}
+
+impl Outbox {
+    pub(crate) fn new(
+        house: Arc<House>,
+        spool: Spool,
+        options: HttpOptions,
+        dsn: Option<String>,
+        seed: u64,
+    ) -> Self {
+        Self {
+            house,
+            spool,
+            dispatcher: Dispatcher::new(dispatcher::Config::DEFAULT, seed),
+            options,
+            dsn,
+            http: None,
+            in_flight: None,
+            pending: BTreeMap::new(),
+            told: Losses::new(),
+            is_adopting: true,
+            held: Some(Vec::new()),
+            sync_at: None,
+            syncing: None,
+            tidy_at: Instant::now() + TIDY_EVERY,
+        }
+    }
+
+    /// Takes an envelope. Says where it is now.
+    pub(crate) fn put(
+        &mut self,
+        priority: Priority,
+        envelope: &Envelope,
+        when_sent: Option<WhenSent>,
+    ) -> Placed {
+        let put = self.spool.put(priority, envelope, SystemTime::now());
+        self.took(put, priority, envelope, when_sent)
+    }
+
+    /// Takes what there is once in a run.
+    pub(crate) fn put_as(
+        &mut self,
+        key: &super::spool::Key,
+        priority: Priority,
+        envelope: &Envelope,
+    ) -> Placed {
+        let put = self.spool.put_as(key, priority, envelope, SystemTime::now());
+        self.took(put, priority, envelope, None)
+    }
+
+    fn took(
+        &mut self,
+        put: Put,
+        priority: Priority,
+        envelope: &Envelope,
+        when_sent: Option<WhenSent>,
+    ) -> Placed {
+        let now = Instant::now();
+        self.forget(&put.evicted);
+        match put.placed.id() {
+            Some(id) => {
+                let queued = Queued::new(id, priority, envelope.items());
+                self.dispatcher.add(now, queued);
+                let can_go = self.dispatcher.can_go_now(now, id);
+                self.pending.insert(id, when_sent);
+                if !can_go && let Some(when_sent) = self.pending.get_mut(&id) {
+                    // It may take days. Whoever asks should hear that it is not known.
+                    answer(when_sent.take(), None);
+                }
+                self.sync_at.get_or_insert(now + SYNC_AFTER);
+            }
+            None => {
+                self.house.say(format_args!("an envelope was dropped: there is no room for it"));
+                answer(when_sent, None);
+            }
+        }
+        if let (Placed::Memory(_), Some(trouble)) = (put.placed, self.spool.trouble()) {
+            self.house.say(format_args!(
+                "the disk cannot be written ({trouble}); what is captured is kept in memory"
+            ));
+            self.tidy_at = self.tidy_at.min(now + TRY_AGAIN_AFTER);
+        }
+        self.tell_losses(now);
+        put.placed
+    }
+
+    /// Counts what was lost before it came here.
+    pub(crate) fn count(&mut self, losses: &Losses) {
+        if !losses.is_empty() {
+            self.spool.count(losses);
+            self.tell_losses(Instant::now());
+        }
+    }
+
+    /// Whether an envelope waits that only memory holds.
+    pub(crate) fn is_in_memory(&self, id: EntryId) -> bool {
+        self.spool.entry(id).is_some() && !self.spool.is_durable(id)
+    }
+
+    /// What main keeps beside the envelopes.
+    pub(crate) fn spool(&mut self) -> &mut Spool {
+        &mut self.spool
+    }
+
+    /// The newest envelope that waits.
+    pub(crate) fn newest(&self) -> Option<EntryId> {
+        self.pending.keys().next_back().copied()
+    }
+
+    /// Whether everything up to an envelope is gone.
+    pub(crate) fn is_sent_up_to(&self, last: Option<EntryId>) -> bool {
+        let first = self.pending.keys().next();
+        first.is_none_or(|first| last.is_none_or(|last| *first > last))
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn has_sent_all(&self) -> bool {
+        self.has_concluded() && self.pending.is_empty()
+    }
+
+    /// Lets nothing go any more, also not what is on its way, or lets everything go again.
+    pub(crate) fn set_paused(&mut self, is_paused: bool) {
+        if is_paused {
+            self.dispatcher.pause();
+            self.abandon();
+            self.answer_all(None);
+        } else {
+            self.dispatcher.resume();
+        }
+    }
+
+    /// Somebody waits: what stands back because the network was down is tried now.
+    pub(crate) fn hurry(&mut self) {
+        self.dispatcher.hurry(Instant::now());
+    }
+
+    /// Does what there is to do now. Says when there is something to do again, if nothing happens
+    /// before.
+    pub(crate) fn step(&mut self) -> Step {
+        let now = Instant::now();
+        if self.is_adopting {
+            self.adopt();
+        }
+        if self.tidy_at <= now {
+            self.tidy(now);
+        }
+        if self.sync_at.is_some_and(|at| at <= now) {
+            self.sync_at = None;
+            self.sync(now);
+        }
+        // As long as it is not known what earlier runs left, something more urgent may be among it.
+        let next_send = if self.has_concluded() { self.send(now) } else { Some(now) };
+        let wake = [next_send, self.sync_at, self.next_tidy()].into_iter().flatten().min();
+        Step { wake, next_send, is_sending: self.in_flight.is_some() }
+    }
+
+    /// Ends when what is being sent has come to an end, and draws the consequences. Without anything
+    /// being sent it never ends. May be dropped and called anew.
+    pub(crate) async fn sent(&mut self) {
+        let Some(in_flight) = &mut self.in_flight else { return std::future::pending().await };
+        let (http, result) = in_flight.exchange.as_mut().await;
+        self.http = Some(http);
+        let Some(InFlight { id, report, left_out, .. }) = self.in_flight.take() else { return };
+        self.spool.set_busy(None);
+        if let Err(error) = &result {
+            self.house.say(format_args!("nothing could be sent: {error}"));
+        }
+        let outcome = match &result {
+            Ok(answer) => Outcome::Answer(dispatcher::Answer {
+                status: answer.status,
+                rate_limits: answer.rate_limits.as_deref(),
+                retry_after: answer.retry_after.as_deref(),
+                date: answer.date.as_deref(),
+            }),
+            // Also if it was the file that could not be read, as when there are too many open: the
+            // dispatcher tells one envelope's fault from the network's.
+            Err(_) => Outcome::Failed,
+        };
+        let now = Instant::now();
+        let verdict = self.dispatcher.handle_outcome(now, outcome);
+        let answer = result.as_ref().ok();
+        self.conclude(id, verdict, answer);
+        if self.dispatcher.has_reported(verdict, id) {
+            self.spool.reported(&report);
+            self.told.subtract(&report);
+        }
+        if verdict != Verdict::Keep {
+            self.count(&left_out);
+        }
+        self.tell_losses(now);
+    }
+
+    /// Everything that is left to do when there is no more time: what was on its way is left, and
+    /// everything made durable.
+    pub(crate) fn close(mut self) {
+        self.abandon();
+        if let Some(unsynced) = self.spool.take_unsynced() {
+            let _ = unsynced.sync();
+        }
+    }
+
+    fn conclude(&mut self, id: Option<EntryId>, verdict: Verdict, answered: Option<&Answer>) {
+        let Some(id) = id else { return };
+        match verdict {
+            // Before anything else, so that nothing can come between that lets it be sent again.
+            Verdict::Delivered | Verdict::Discard => self.spool.delete(id),
+            Verdict::Lose(reason) => {
+                let status = answered.map_or(0, |answer| answer.status);
+                self.house.say(format_args!("Sentry refused an envelope with status {status}"));
+                self.spool.lose(id, reason);
+            }
+            Verdict::Keep => {
+                // Whoever waits for an answer should not wait for the network.
+                self.answer_all(answered);
+                return;
+            }
+        }
+        if let Some(when_sent) = self.pending.remove(&id) {
+            answer(when_sent, answered);
+        }
+    }
+
+    /// Answers all who wait to hear what became of something.
+    fn answer_all(&mut self, answered: Option<&Answer>) {
+        for when_sent in self.pending.values_mut() {
+            answer(when_sent.take(), answered);
+        }
+    }
+
+    /// Sends if the dispatcher says so. Says when it wants to be asked again.
+    fn send(&mut self, now: Instant) -> Option<Instant> {
+        loop {
+            let (id, report, prepared) = match self.dispatcher.poll(now) {
+                Poll::Wait(until) => return until,
+                Poll::Send { id, without, report } => {
+                    let report = report.unwrap_or_default();
+                    let prepared = self.prepare(id, without, &report);
+                    (Some(id), report, prepared)
+                }
+                Poll::SendReport(report) => {
+                    let prepared = self.report_alone(&report);
+                    (None, report, prepared.map_err(|_| Unready::Gone))
+                }
+            };
+            match prepared.and_then(|ready| Ok((ready, self.http().map_err(|_| Unready::Gone)?))) {
+                Ok(((upload, left_out), mut http)) => {
+                    let exchange = Box::pin(async move {
+                        let result = http.send(upload).await;
+                        (http, result)
+                    });
+                    self.spool.set_busy(id);
+                    self.in_flight = Some(InFlight { id, report, left_out, exchange });
+                    return None;
+                }
+                Err(Unready::NotNow) => {
+                    self.dispatcher.handle_outcome(now, Outcome::Failed);
+                }
+                Err(unready) => {
+                    self.dispatcher.handle_outcome(now, Outcome::Abandoned);
+                    if let Some(id) = id {
+                        self.forget(&[id]);
+                    }
+                    if let Unready::Salvaged(entry) = unready {
+                        self.found(now, &entry);
+                    }
+                    self.tell_losses(now);
+                }
+            }
+        }
+    }
+
+    /// An entry as it goes over the wire: with the time of sending, without what Sentry wants none of,
+    /// with a report.
+    fn prepare(
+        &mut self,
+        id: EntryId,
+        without: Categories,
+        report: &Losses,
+    ) -> Result<(Upload, Losses), Unready> {
+        if !without.is_empty() {
+            return self.prepare_without(id, without, report);
+        }
+        let sending = self.spool.open_entry(id).map_err(|error| self.unready(error))?;
+        let mut header = sending.header;
+        self.stamp(&mut header).map_err(|_| Unready::Gone)?;
+        let upload = Upload::new(format!("{}\n", header.as_object().text()));
+        let item = report_item(report);
+        let (mut upload, is_ended) = match sending.rest {
+            Rest::Memory(bytes) => {
+                let is_ended = bytes.is_empty() || bytes.ends_with(b"\n");
+                (upload.then(bytes), is_ended)
+            }
+            Rest::File(mut file) => {
+                let is_ended = item.is_none() || sending.rest_length == 0 || ends_line(&mut file)?;
+                (upload.then_file(file, sending.rest_length), is_ended)
+            }
+        };
+        if let Some(item) = item {
+            if !is_ended {
+                upload = upload.then(&b"\n"[..]);
+            }
+            upload = upload.then(item);
+        }
+        Ok((upload, Losses::new()))
+    }
+
+    fn prepare_without(
+        &mut self,
+        id: EntryId,
+        without: Categories,
+        report: &Losses,
+    ) -> Result<(Upload, Losses), Unready> {
+        let mut envelope = self.spool.read(id).map_err(|error| self.unready(error))?;
+        let mut left_out = Losses::new();
+        for item in envelope.retain(|item| !Categories::of(item).intersects(without)) {
+            left_out.count_item(&item, Reason::RatelimitBackoff);
+        }
+        self.stamp(envelope.header_mut()).map_err(|_| Unready::Gone)?;
+        if let Ok(item) = report.to_item(timestamp(SystemTime::now()))
+            && !report.is_empty()
+        {
+            let _ = envelope.push(item);
+        }
+        Ok((Upload::new(envelope.to_bytes()), left_out))
+    }
+
+    fn report_alone(&self, report: &Losses) -> Result<(Upload, Losses), EditError> {
+        let mut envelope = Envelope::new(Header::new());
+        self.stamp(envelope.header_mut())?;
+        envelope.push(report.to_item(timestamp(SystemTime::now()))?)?;
+        Ok((Upload::new(envelope.to_bytes()), Losses::new()))
+    }
+
+    fn stamp(&self, header: &mut Header) -> Result<(), EditError> {
+        header.set("sent_at", timestamp(SystemTime::now()).to_string())?;
+        if let Some(dsn) = &self.dsn {
+            header.set("dsn", dsn.as_str())?;
+        }
+        Ok(())
+    }
+
+    fn unready(&mut self, error: ReadError) -> Unready {
+        match error {
+            ReadError::Broken { salvaged } => {
+                self.house.say(format_args!("a stored envelope is damaged, and was set aside"));
+                salvaged
+                    .and_then(|id| self.spool.entry(id))
+                    .map_or(Unready::Gone, Unready::Salvaged)
+            }
+            ReadError::Gone => Unready::Gone,
+            ReadError::Io(error) => {
+                self.house.say(format_args!("a stored envelope cannot be read now: {error}"));
+                Unready::NotNow
+            }
+        }
+    }
+
+    fn http(&mut self) -> Result<Http, HttpError> {
+        match self.http.take() {
+            Some(http) => Ok(http),
+            None => Http::new(self.options.clone()),
+        }
+    }
+
+    /// Leaves what is on its way. Whether it arrived is not known, so it is sent again later.
+    pub(crate) fn abandon(&mut self) {
+        if self.in_flight.take().is_some() {
+            self.spool.set_busy(None);
+            self.dispatcher.handle_outcome(Instant::now(), Outcome::Abandoned);
+        }
+        self.http = None;
+    }
+
+    fn adopt(&mut self) {
+        let adopted = self.spool.adopt_some(ADOPT_AT_ONCE, SystemTime::now());
+        self.is_adopting = adopted.is_more;
+        let now = Instant::now();
+        self.forget(&adopted.evicted);
+        for entry in &adopted.found {
+            self.found(now, entry);
+        }
+        self.tell_losses(now);
+    }
+
+    /// Whether what dead runs have left is all here, so that they can be concluded.
+    pub(crate) fn has_adopted(&self) -> bool {
+        !self.is_adopting
+    }
+
+    /// Whether what dead runs have left may be sent.
+    pub(crate) fn has_concluded(&self) -> bool {
+        self.held.is_none()
+    }
+
+    /// What earlier runs left about sessions.
+    pub(crate) fn read_held(&mut self) -> Vec<Envelope> {
+        let is_of_session = |entry: &&Entry| entry.categories.contains(&Category::Session);
+        let held = self.held.iter().flatten().filter(is_of_session);
+        let mut ids: VecDeque<_> = held.map(|entry| entry.id).collect();
+        let mut read = Vec::new();
+        while let Some(id) = ids.pop_front() {
+            match self.spool.read(id) {
+                Ok(envelope) => read.push(envelope),
+                Err(error) => {
+                    if let Unready::Salvaged(entry) = self.unready(error) {
+                        ids.push_back(entry.id);
+                        self.found(Instant::now(), &entry);
+                    }
+                }
+            }
+        }
+        read
+    }
+
+    /// Lets it be sent, but for what is too old by now.
+    pub(crate) fn release_held(&mut self) {
+        let now = Instant::now();
+        let expired = self.spool.expire(SystemTime::now());
+        self.forget(&expired);
+        for entry in self.held.take().into_iter().flatten() {
+            // It may have been damaged, or too much.
+            if self.spool.entry(entry.id).is_some() {
+                self.queue(now, &entry);
+            } else {
+                self.forget(&[entry.id]);
+            }
+        }
+        self.tell_losses(now);
+    }
+
+    /// Concludes a dead run.
+    pub(crate) fn settle(&mut self, run: RunId, outcomes: &[RunOutcome<'_>]) {
+        match self.spool.settle(run, outcomes, SystemTime::now()) {
+            Ok(adopted) => {
+                let now = Instant::now();
+                self.forget(&adopted.evicted);
+                for entry in &adopted.found {
+                    self.found(now, entry);
+                }
+                self.tell_losses(now);
+            }
+            Err(error) => self.house.say(format_args!(
+                "how a former run ended cannot be written down, and is tried again at the next \
+                 start: {error}"
+            )),
+        }
+    }
+
+    fn found(&mut self, now: Instant, entry: &Entry) {
+        self.pending.insert(entry.id, None);
+        match &mut self.held {
+            Some(held) => held.push(entry.clone()),
+            None => self.queue(now, entry),
+        }
+    }
+
+    fn queue(&mut self, now: Instant, entry: &Entry) {
+        let queued = Queued::of_categories(entry.id, entry.priority, &entry.categories);
+        let queued = if entry.is_from_earlier_run { queued.from_earlier_run() } else { queued };
+        self.dispatcher.add(now, queued);
+    }
+
+    /// Those are gone, and nobody needs to wait for them.
+    fn forget(&mut self, ids: &[EntryId]) {
+        for id in ids {
+            self.dispatcher.remove(*id);
+            if let Some(when_sent) = self.pending.remove(id) {
+                answer(when_sent, None);
+            }
+        }
+    }
+
+    fn tell_losses(&mut self, now: Instant) {
+        let mut new = self.spool.losses().clone();
+        new.subtract(&self.told);
+        if !new.is_empty() {
+            self.dispatcher.lose(now, &new);
+            self.told.add(&new);
+        }
+    }
+
+    fn tidy(&mut self, now: Instant) {
+        self.tidy_at = now + TIDY_EVERY;
+        let expired = self.spool.expire(SystemTime::now());
+        self.forget(&expired);
+        if !self.spool.try_again() {
+            self.tidy_at = now + TRY_AGAIN_AFTER;
+        }
+        self.tell_losses(now);
+    }
+
+    /// When there is something to tidy, if there is anything at all: an idle outbox needs no waking.
+    fn next_tidy(&self) -> Option<Instant> {
+        let is_idle = self.pending.is_empty() && self.spool.trouble().is_none();
+        (!is_idle).then_some(self.tidy_at)
+    }
+
+    /// Has a thread make durable what was written, since a disk can take its time. There is one such
+    /// thread at a time: where the disk hangs, more of them would hang too.
+    fn sync(&mut self, now: Instant) {
+        if self.syncing.as_ref().is_some_and(|syncing| !syncing.is_finished()) {
+            self.sync_at = Some(now + SYNC_AFTER);
+            return;
+        }
+        self.syncing = self.spool.take_unsynced().map(|unsynced| {
+            let house = self.house.clone();
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = unsynced.sync() {
+                    house.say(format_args!("what was stored may not survive a power cut: {error}"));
+                }
+            })
+        });
+    }
+}
+
+/// What a step of the outbox came to.
+pub(crate) struct Step {
+    /// When there is something to do again.
+    pub(crate) wake: Option<Instant>,
+    /// When something may be sent, if nothing is being sent; nothing if there is nothing to send, or
+    /// it may not be.
+    next_send: Option<Instant>,
+    /// Whether something is being sent.
+    is_sending: bool,
+}
+
+impl Step {
+    /// Whether nothing will be sent before then, unless something happens.
+    pub(crate) fn cannot_send_before(&self, deadline: Instant) -> bool {
+        !self.is_sending && self.next_send.is_none_or(|next| next >= deadline)
+    }
+}
+
+/// Why an entry cannot be sent.
+enum Unready {
+    /// It is gone, or must be left alone.
+    Gone,
+    /// It cannot be read at the moment.
+    NotNow,
+    /// It was damaged; this is what was saved of it.
+    Salvaged(Entry),
+}
+
+impl From<io::Error> for Unready {
+    fn from(_: io::Error) -> Self {
+        Self::NotNow
+    }
+}
+
+/// Whether a file ends with a newline. It stands where it stood.
+fn ends_line(file: &mut File) -> io::Result<bool> {
+    let at = file.stream_position()?;
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    file.seek(SeekFrom::Start(at))?;
+    Ok(last == *b"\n")
+}
+
+fn answer(when_sent: Option<WhenSent>, answer: Option<&Answer>) {
+    if let Some(when_sent) = when_sent {
+        when_sent(answer);
+    }
+}
+
+/// A report as the last item of an envelope whose other items are not at hand.
+fn report_item(report: &Losses) -> Option<String> {
+    if report.is_empty() {
+        return None;
+    }
+    let json = report.to_json(timestamp(SystemTime::now()));
+    let text = json.text();
+    Some(format!("{{\"type\":\"client_report\",\"length\":{}}}\n{text}\n", text.len()))
+}

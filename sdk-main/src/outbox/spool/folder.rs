@@ -1,0 +1,311 @@
+//! The folder of a run, and the lock beside it.
+//!
+//! Whoever holds a [`Folder`] holds its lock, and so is the only one who touches its files: the run
+//! itself, or one that adopts it after its end. The system gives the lock back however a process
+//! ends. The lock file is there before the folder and goes after it, so a folder without one was not
+//! left by us, and may be adopted like one whose lock is free.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::error::SpoolError;
+use super::name::{self, Kind, RunId, TEMP};
+use super::step::{Step, Steps};
+
+/// How the name of a lock file ends.
+const LOCK: &str = ".lock";
+
+/// How often a new run draws another number because somebody took its lock file for a dead run's.
+const ATTEMPTS: usize = 16;
+
+/// What is at most gathered, to be written at once.
+const GATHERED_BYTES: usize = 256 * 1024;
+
+/// The folder of a run whose lock is held.
+#[derive(Debug)]
+pub(super) struct Folder {
+    run: RunId,
+    runs: PathBuf,
+    path: PathBuf,
+    /// Unlocked last.
+    _lock: Lock,
+    steps: Steps,
+}
+
+/// The lock of a run. It is given back when this is dropped, also if a process that was started
+/// meanwhile still has a copy of the open file.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+impl Folder {
+    /// Makes the folder of a new run in `runs`, which is made as well if need be.
+    pub(super) fn create(runs: &Path, steps: &Steps) -> Result<Self, SpoolError> {
+        let error = |source| SpoolError::new(runs, source);
+        // Nearly always it is there, so the attempt to lock is what finds out.
+        let mut is_made = false;
+        for _ in 0..ATTEMPTS {
+            let run = RunId::random();
+            let lock = runs.join(format!("{run}{LOCK}"));
+            steps.at(Step::Lock).map_err(error)?;
+            let file = match private_file().create_new(true).write(true).open(&lock) {
+                Ok(file) => file,
+                Err(source) if source.kind() == io::ErrorKind::NotFound && !is_made => {
+                    private_folders(runs).map_err(error)?;
+                    is_made = true;
+                    continue;
+                }
+                Err(source) => return Err(error(source)),
+            };
+            match file.try_lock() {
+                Ok(()) if is_same(&file, &lock) => {}
+                // Between the two calls somebody held it for a dead run's, which has nothing to adopt.
+                Ok(()) | Err(TryLockError::WouldBlock) => continue,
+                Err(TryLockError::Error(source)) => {
+                    let _ = fs::remove_file(&lock);
+                    return Err(SpoolError::no_locks(runs, source));
+                }
+            }
+            steps.at(Step::Locked).map_err(error)?;
+            let path = runs.join(run.to_string());
+            if let Err(source) = private_folder().create(&path) {
+                let _ = fs::remove_file(&lock);
+                return Err(error(source));
+            }
+            steps.past(Step::Opened);
+            let (runs, steps) = (runs.to_owned(), steps.clone());
+            return Ok(Self { run, runs, path, _lock: Lock(file), steps });
+        }
+        Err(error(io::Error::other("other processes keep removing the lock file of this run")))
+    }
+
+    /// Takes over the folder of a dead run. Nothing if the run is alive, or somebody else was faster.
+    pub(super) fn adopt(runs: &Path, run: RunId, steps: &Steps) -> io::Result<Option<Self>> {
+        let path = runs.join(run.to_string());
+        let lock = runs.join(format!("{run}{LOCK}"));
+        let file = match OpenOptions::new().write(true).open(&lock) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path.exists() => {
+                private_file().create(true).truncate(false).write(true).open(&lock)?
+            }
+            opened => opened?,
+        };
+        match file.try_lock() {
+            // Whoever was faster has removed the file, or done so and somebody made another one.
+            Ok(()) if is_same(&file, &lock) => {}
+            Ok(()) | Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        steps.at(Step::Adopt)?;
+        let (runs, steps) = (runs.to_owned(), steps.clone());
+        Ok(Some(Self { run, runs, path, _lock: Lock(file), steps }))
+    }
+
+    /// All runs that have a folder or a lock in `runs`, the dead and the living.
+    pub(super) fn runs(runs: &Path) -> Vec<RunId> {
+        let mut found: Vec<RunId> = fs::read_dir(runs)
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.ok()?.file_name();
+                let name = name.to_str()?;
+                RunId::parse(name.strip_suffix(LOCK).unwrap_or(name))
+            })
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Whose folder it is.
+    pub(super) const fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// Where a file of it is.
+    pub(super) fn path(&self, file: &str) -> PathBuf {
+        self.path.join(file)
+    }
+
+    pub(super) const fn steps(&self) -> &Steps {
+        &self.steps
+    }
+
+    /// The names of all files, in order of name. There are none if there is no folder.
+    pub(super) fn list(&self) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            names.extend(entry?.file_name().into_string());
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Writes a file that appears whole or not at all, and replaces what has its name. If its content
+    /// is to be durable, it is when this returns; its name is after a [`sync`](Self::sync).
+    pub(super) fn write(
+        &self,
+        temp: &str,
+        name: &str,
+        pieces: &[&[u8]],
+        is_durable: bool,
+    ) -> io::Result<()> {
+        let temp = self.path(temp);
+        let written = self.write_temp(&temp, pieces, is_durable).and_then(|()| {
+            self.steps.at(Step::Rename)?;
+            fs::rename(&temp, self.path(name))
+        });
+        if let Err(error) = written {
+            // If this fails as well, the next run removes it.
+            let _ = fs::remove_file(&temp);
+            return Err(error);
+        }
+        self.steps.past(Step::Renamed);
+        Ok(())
+    }
+
+    fn write_temp(&self, temp: &Path, pieces: &[&[u8]], is_durable: bool) -> io::Result<()> {
+        self.steps.at(Step::Create)?;
+        let mut file = private_file().create(true).truncate(true).write(true).open(temp)?;
+        let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        if length <= GATHERED_BYTES {
+            let bytes = pieces.concat();
+            let (mut half, mut rest) = (&[][..], &bytes[..]);
+            if self.steps.are_watched() {
+                (half, rest) = bytes.split_at(length / 2);
+            }
+            file.write_all(half)?;
+            self.steps.at(Step::HalfWritten)?;
+            file.write_all(rest)?;
+        } else {
+            for (index, piece) in pieces.iter().enumerate() {
+                file.write_all(piece)?;
+                if index == pieces.len() / 2 {
+                    self.steps.at(Step::HalfWritten)?;
+                }
+            }
+        }
+        self.steps.at(Step::Written)?;
+        if is_durable {
+            self.steps.at(Step::SyncFile)?;
+            file.sync_all()?;
+        }
+        Ok(())
+    }
+
+    /// Writes a file that is not an envelope, as [`write`](Self::write) does.
+    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.write(&format!("{name}{TEMP}"), name, &[bytes], false)
+    }
+
+    pub(super) fn open(&self, name: &str) -> io::Result<File> {
+        File::open(self.path(name))
+    }
+
+    pub(super) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        fs::read(self.path(name))
+    }
+
+    pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    /// Moves a file into another run's folder.
+    pub(super) fn hand_over(&self, name: &str, to: &Self, new_name: &str) -> io::Result<()> {
+        self.steps.at(Step::Move)?;
+        fs::rename(self.path(name), to.path(new_name))?;
+        self.steps.past(Step::Moved);
+        Ok(())
+    }
+
+    /// Deletes a file. That it is not there is as good.
+    pub(super) fn remove(&self, name: &str) -> io::Result<()> {
+        match fs::remove_file(self.path(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
+    /// Deletes a file that is counted, or sets it aside if it is a broken envelope.
+    pub(super) fn forget(&self, name: &str) -> io::Result<()> {
+        let Kind::Broken(broken) = name::kind(name) else { return self.remove(name) };
+        self.steps.at(Step::SetAside)?;
+        match self.rename(name, &broken.corrupt()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            renamed => renamed,
+        }
+    }
+
+    /// Makes durable which files there are.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.steps.at(Step::SyncFolder)?;
+        sync_folder(&self.path)?;
+        sync_folder(&self.runs)?;
+        self.steps.past(Step::SyncedFolder);
+        Ok(())
+    }
+
+    /// Removes folder and lock, if the folder is empty. Otherwise the next start looks at it again.
+    pub(super) fn remove_if_empty(&self) -> io::Result<()> {
+        self.steps.at(Step::RemoveFolder)?;
+        match fs::remove_dir(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        self.steps.at(Step::RemoveLock)?;
+        fs::remove_file(self.runs.join(format!("{}{LOCK}", self.run)))
+    }
+}
+
+/// Makes durable which files a folder has.
+pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
+    // Elsewhere a folder cannot be opened, and the file system keeps a journal of names itself.
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+}
+
+/// Whether the path still leads to the file, which whoever held its lock before may have removed.
+fn is_same(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let (Ok(held), Ok(named)) = (file.metadata(), fs::metadata(path)) else { return false };
+        (held.dev(), held.ino()) == (named.dev(), named.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        // The system does not say which file it is; but a number is not drawn twice, so that there
+        // is another one is left to people who make them by hand.
+        let _ = file;
+        path.exists()
+    }
+}
+
+/// Files are for their user alone.
+fn private_file() -> OpenOptions {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "elsewhere they inherit who may read them"))]
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+fn private_folder() -> DirBuilder {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "elsewhere they inherit who may read them"))]
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder
+}
+
+fn private_folders(path: &Path) -> io::Result<()> {
+    private_folder().recursive(true).create(path)
+}

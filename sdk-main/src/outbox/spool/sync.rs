@@ -1,0 +1,44 @@
+//! Surviving power cuts: many files made durable at once, on another thread.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::Spool;
+use super::folder::sync_folder;
+
+/// Files that a power cut may still take.
+#[derive(Debug)]
+#[must_use = "nothing is durable until it is synced"]
+pub struct Unsynced {
+    pub(super) files: Vec<PathBuf>,
+    folders: Vec<PathBuf>,
+}
+
+impl Unsynced {
+    /// Makes them durable: the files, and then once the folders. It blocks while the disk is at it.
+    /// What fails does not keep the others from it; the first error is told.
+    pub fn sync(self) -> io::Result<()> {
+        let files = self.files.iter().map(|file| {
+            match std::fs::OpenOptions::new().write(true).open(file) {
+                // It was sent meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                opened => opened?.sync_all(),
+            }
+        });
+        // Lazily, so that the folders come after the files.
+        let folders = self.folders.iter().map(|folder| sync_folder(folder));
+        files.chain(folders).fold(Ok(()), Result::and)
+    }
+}
+
+impl Spool {
+    /// What has to be synced to survive a power cut. The driver takes it at most once a second, and
+    /// has a thread sync it that may block.
+    pub fn take_unsynced(&mut self) -> Option<Unsynced> {
+        let files = std::mem::take(&mut self.unsynced);
+        (!files.is_empty()).then(|| Unsynced {
+            files: files.iter().map(|file| self.own.path(file)).collect(),
+            folders: vec![self.own.path(""), self.runs.clone()],
+        })
+    }
+}

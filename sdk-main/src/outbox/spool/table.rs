@@ -1,0 +1,168 @@
+//! What the spool knows of its entries, and in which order they go when room is needed.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use bytes::Bytes;
+
+use super::name::{Millis, Name};
+use crate::outbox::{EntryId, Priority};
+
+/// An entry.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) name: Name,
+    /// Since when it is kept: when it was created, or when it was found to be from the future.
+    pub(super) since: Millis,
+    pub(super) place: Place,
+}
+
+/// Where an entry is.
+#[derive(Debug)]
+pub(super) enum Place {
+    Disk {
+        /// Whether its content is known to be what was written. What this process wrote is.
+        is_verified: bool,
+    },
+    Memory(Bytes),
+}
+
+/// The place of an entry in the order of giving up: the least urgent first, then the oldest.
+type Turn = (Reverse<Priority>, Millis, EntryId);
+
+/// All entries.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    entries: BTreeMap<EntryId, Held>,
+    order: BTreeSet<Turn>,
+    bytes: u64,
+    in_memory: BTreeSet<EntryId>,
+    memory_bytes: u64,
+    /// One that is not given up now.
+    busy: Option<EntryId>,
+}
+
+/// Room that is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub(super) max_count: usize,
+    pub(super) max_bytes: u64,
+    /// Only entries in memory count, and only they are given up.
+    pub(super) is_in_memory: bool,
+}
+
+impl Table {
+    pub(super) fn insert(&mut self, id: EntryId, held: Held) {
+        self.remove(id);
+        self.bytes += held.name.length;
+        if matches!(held.place, Place::Memory(_)) {
+            self.in_memory.insert(id);
+            self.memory_bytes += held.name.length;
+        }
+        self.order.insert(turn(id, &held));
+        self.entries.insert(id, held);
+    }
+
+    pub(super) fn remove(&mut self, id: EntryId) -> Option<Held> {
+        let held = self.entries.remove(&id)?;
+        self.bytes -= held.name.length;
+        if self.in_memory.remove(&id) {
+            self.memory_bytes -= held.name.length;
+        }
+        self.order.remove(&turn(id, &held));
+        Some(held)
+    }
+
+    pub(super) fn set_busy(&mut self, id: Option<EntryId>) {
+        self.busy = id;
+    }
+
+    pub(super) fn get(&self, id: EntryId) -> Option<&Held> {
+        self.entries.get(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: EntryId) -> Option<&mut Place> {
+        self.entries.get_mut(&id).map(|held| &mut held.place)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (EntryId, &Held)> + '_ {
+        self.entries.iter().map(|(id, held)| (*id, held))
+    }
+
+    pub(super) fn in_memory(&self) -> impl Iterator<Item = EntryId> + '_ {
+        self.in_memory.iter().copied()
+    }
+
+    pub(super) fn is_all_on_disk(&self) -> bool {
+        self.in_memory.is_empty()
+    }
+
+    /// Which entries to give up so that one of `length` bytes fits. Nothing if it cannot, since what
+    /// would have to go is more urgent than it: then it is better refused.
+    pub(super) fn victims_for(
+        &self,
+        priority: Priority,
+        length: u64,
+        room: Room,
+    ) -> Option<Vec<EntryId>> {
+        let (mut count, mut bytes) = if room.is_in_memory {
+            (self.in_memory.len(), self.memory_bytes)
+        } else {
+            (self.entries.len(), self.bytes)
+        };
+        let mut victims = Vec::new();
+        let mut candidates = self
+            .order
+            .iter()
+            .take_while(|(Reverse(other), ..)| *other >= priority)
+            .filter(|(.., id)| !room.is_in_memory || self.in_memory.contains(id))
+            .filter(|(.., id)| self.busy != Some(*id));
+        while count + 1 > room.max_count || bytes.saturating_add(length) > room.max_bytes {
+            let id = candidates.next()?.2;
+            bytes -= self.entries.get(&id)?.name.length;
+            count -= 1;
+            victims.push(id);
+        }
+        Some(victims)
+    }
+
+    /// The entry on disk that goes first, if it is not more urgent than `priority`.
+    pub(super) fn first_on_disk(&self, priority: Priority) -> Option<EntryId> {
+        self.order
+            .iter()
+            .take_while(|(Reverse(other), ..)| *other >= priority)
+            .map(|turn| turn.2)
+            .find(|id| !self.in_memory.contains(id) && self.busy != Some(*id))
+    }
+
+    /// The entries that are kept since before `limit`.
+    pub(super) fn older_than(&self, limit: Millis) -> Vec<EntryId> {
+        let mut old = Vec::new();
+        for priority in Priority::ALL {
+            let first = (Reverse(priority), 0, EntryId::new(0));
+            old.extend(
+                self.order
+                    .range(first..)
+                    .take_while(|turn| turn.0 == Reverse(priority) && turn.1 < limit)
+                    .map(|turn| turn.2)
+                    .filter(|id| self.busy != Some(*id)),
+            );
+        }
+        old
+    }
+
+    /// Has what is kept since a time in the future kept since `now`.
+    pub(super) fn bring_back(&mut self, now: Millis) {
+        let early: Vec<EntryId> =
+            self.order.iter().filter(|turn| turn.1 > now).map(|turn| turn.2).collect();
+        for id in early {
+            if let Some(held) = self.remove(id) {
+                self.insert(id, Held { since: now, ..held });
+            }
+        }
+    }
+}
+
+fn turn(id: EntryId, held: &Held) -> Turn {
+    (Reverse(held.name.priority), held.since, id)
+}

@@ -1,0 +1,295 @@
+//! An application with Guardhouse in it, which does what it is told on standard input and says on
+//! standard output what came of it. `guardhouse_tests::desk` is the other end, and lists the words.
+#![allow(clippy::print_stdout, reason = "that is how it answers")]
+
+use std::io::{self, BufRead, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use guardhouse_main::outbox::spool::{Hook, Step};
+use guardhouse_main::sentry::{self, Breadcrumb, Level};
+use guardhouse_main::session::SessionMode;
+use guardhouse_main::{Channel, Guard, MessageAnswer, Options, RendererInfo, Uuid, app, init};
+
+fn main() -> ExitCode {
+    let mut options = Options::new(app!()).release("desk@5.1.0").environment("test");
+    let (mut hooks, mut words) = (Vec::new(), std::env::args().skip(1));
+    while let Some(word) = words.next() {
+        let mut value = || words.next().expect("an option has a value");
+        options = match word.as_str() {
+            "--cache-dir" => options.cache_dir(PathBuf::from(value())),
+            "--dsn" => options.dsn(value()),
+            "--consent" => options.require_consent(true),
+            "--no-session" => options.session_mode(SessionMode::Off),
+            "--background" => {
+                let background = Duration::from_millis(value().parse().expect("milliseconds"));
+                options.session_mode(SessionMode::Window { background })
+            }
+            "--shutdown" => {
+                let millis = value().parse().expect("milliseconds");
+                options.shutdown_timeout(Duration::from_millis(millis))
+            }
+            "--max-items" => options.max_items(value().parse().expect("a number")),
+            "--debug" => options.debug(true),
+            "--release" => options.release(value()),
+            "--seen" => {
+                hooks.insert(0, witness());
+                options
+            }
+            "--kill" => {
+                hooks.push(killer(&value()));
+                options
+            }
+            "--spotlight" => options.spotlight(value()),
+            "--tunnel" => options.tunnel(value()),
+            "--namespace" => options.ipc_namespace(value()),
+            "--http-proxy" => options.http_proxy(value()),
+            "--ca" => options.ca_certificates(value()),
+            "--app-root" => options.app_root(value()),
+            "--sample-rate" => options.sample_rate(value().parse().expect("a number")),
+            "--pii" => options.send_default_pii(true),
+            "--server-name" => {
+                let sentry = sentry::ClientOptions::new()
+                    .server_name(value())
+                    .release("desk@5.1.0")
+                    .environment("test");
+                options.sentry(sentry)
+            }
+            // The hook hangs for good when it sees this message.
+            "--hang-on" => {
+                let message = value();
+                options.before_send(move |event| {
+                    while event.message.as_ref() == Some(&message) {
+                        std::thread::park();
+                    }
+                    Some(event)
+                })
+            }
+            other => panic!("unknown option {other}"),
+        };
+    }
+    if !hooks.is_empty() {
+        options = options.spool_hook(Arc::new(move |step| hooks.iter().try_for_each(|h| h(step))));
+    }
+    let guard = match init(options) {
+        Ok(guard) => guard,
+        Err(error) => {
+            say(&format!("failed {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    say("ready");
+    for line in io::stdin().lock().lines() {
+        let line = line.expect("whoever drives speaks UTF-8");
+        let (word, rest) = line.split_once(' ').unwrap_or((&line, ""));
+        if word == "close" {
+            let millis = rest.parse().expect("milliseconds");
+            let start = Instant::now();
+            let is_sent = guard.close(Duration::from_millis(millis));
+            say(&format!("closed {is_sent} {}", start.elapsed().as_millis()));
+            say(&format!("left {}", threads_left()));
+            return ExitCode::SUCCESS;
+        }
+        if word == "drop" {
+            let start = Instant::now();
+            drop(guard);
+            say(&format!("dropped {}", start.elapsed().as_millis()));
+            say(&format!("left {}", threads_left()));
+            return ExitCode::SUCCESS;
+        }
+        obey(&guard, word, rest);
+    }
+    // Whoever drives is gone. It ends as an application that is told to quit.
+    ExitCode::SUCCESS
+}
+
+fn obey(guard: &Guard, word: &str, rest: &str) {
+    let (first, second) = rest.split_once(' ').unwrap_or((rest, ""));
+    match word {
+        "capture" => say(&format!("captured {}", sentry::capture_message(rest, Level::Info))),
+        "error" => {
+            let error = io::Error::other(rest.to_owned());
+            say(&format!("captured {}", sentry::capture_error(&error)));
+        }
+        // Many of them, from main, and from a renderer each.
+        "fill" => {
+            for number in 0..rest.parse().expect("a number") {
+                sentry::capture_message(&format!("fill {number}"), Level::Info);
+            }
+            say("done");
+        }
+        "flood" => {
+            let payload = "x".repeat(16 * 1024);
+            for number in 0..first.parse().expect("a number") {
+                let event = format!("{{}}\n{{\"type\":\"event\"}}\n{{\"message\":\"{payload}\"}}");
+                let from = RendererInfo::new(Uuid::from_u128(1000 + number));
+                guard.post(&from, Channel::Envelope, event, drop);
+            }
+            say("done");
+        }
+        // On a thread that nobody waits for.
+        "beside" => {
+            let (words, millis) = (second.to_owned(), second.parse().unwrap_or(0));
+            let is_flush = first == "flush";
+            let (begun, begins) = std::sync::mpsc::channel();
+            std::thread::spawn(move || {
+                let _ = begun.send(());
+                if is_flush {
+                    let client = sentry::Hub::main().client().expect("it runs");
+                    client.flush(Some(Duration::from_millis(millis)));
+                } else {
+                    sentry::capture_message(&words, Level::Info);
+                }
+            });
+            let _ = begins.recv();
+            say("done");
+        }
+        // A panic on a thread, and an end right after it that nobody sees coming.
+        "abort" => {
+            let message = rest.to_owned();
+            let _ = std::thread::spawn(move || panic!("{message}")).join();
+            std::process::abort();
+        }
+        "crumb" => {
+            let message = Some(rest.to_owned());
+            guardhouse_main::add_breadcrumb(Breadcrumb { message, ..Breadcrumb::default() });
+            say("done");
+        }
+        "sentry-crumb" => {
+            let message = Some(rest.to_owned());
+            sentry::add_breadcrumb(Breadcrumb { message, ..Breadcrumb::default() });
+            say("done");
+        }
+        "tag" => {
+            guardhouse_main::set_tag(first, second);
+            say("done");
+        }
+        "sentry-tag" => {
+            sentry::configure_scope(|scope| scope.set_tag(first, second));
+            say("done");
+        }
+        // A renderer reports an event: its number, the event's id, the message.
+        "event" => {
+            let (id, message) = second.split_once(' ').unwrap_or((second, "hello"));
+            let event = format!(
+                "{{\"event_id\":\"{id}\"}}\n{{\"type\":\"event\"}}\n\
+                 {{\"event_id\":\"{id}\",\"message\":\"{message}\",\"platform\":\"javascript\"}}\n"
+            );
+            post(guard, first, Channel::Envelope, event, id);
+        }
+        "scope" => post(guard, first, Channel::Scope, second.to_owned(), "scope"),
+        "envelope" => {
+            post(guard, first, Channel::Envelope, second.replace("\\n", "\n"), "envelope");
+        }
+        "feedback" => {
+            post(guard, first, Channel::Feedback, second.replace("\\n", "\n"), "feedback");
+        }
+        "gone" => {
+            guard.renderer_gone(renderer(first).id);
+            say("done");
+        }
+        "flush" => {
+            let start = Instant::now();
+            let is_sent = guard.flush(Duration::from_millis(rest.parse().expect("milliseconds")));
+            say(&format!("flushed {is_sent} {}", start.elapsed().as_millis()));
+        }
+        "panic" => {
+            let message = rest.to_owned();
+            let panicking = std::thread::spawn(move || panic!("{message}"));
+            let _ = panicking.join();
+            say("panicked");
+        }
+        "give-consent" => {
+            guard.give_consent();
+            say("done");
+        }
+        "revoke-consent" => {
+            guard.revoke_consent();
+            say("done");
+        }
+        "focus" => {
+            guard.report_focus(1, first == "on");
+            say("done");
+        }
+        "threads" => say(&format!("threads {}", threads())),
+        "again" => {
+            let error = init(Options::new(app!())).expect_err("it runs already");
+            say(&format!("failed {error}"));
+        }
+        "exit" => std::process::exit(0),
+        other => panic!("unknown word {other}"),
+    }
+}
+
+fn renderer(number: &str) -> RendererInfo {
+    let number = number.parse().expect("a renderer has a number");
+    RendererInfo::new(Uuid::from_u128(number)).with_name(format!("page-{number}"))
+}
+
+fn post(guard: &Guard, from: &str, channel: Channel, message: String, about: &str) {
+    let about = about.to_owned();
+    guard.post(&renderer(from), channel, message, move |answer| {
+        let answer = match answer {
+            MessageAnswer::Taken => "taken".to_owned(),
+            MessageAnswer::NotDurable => "memory".to_owned(),
+            MessageAnswer::Feedback(result) => format!("feedback {}", result.to_json()),
+            MessageAnswer::Refused(why) => format!("refused {why}"),
+            other => format!("{other:?}"),
+        };
+        say(&format!("answer {about} {answer}"));
+    });
+}
+
+/// Says `seen` each time an envelope is deleted, which Sentry has then taken.
+fn witness() -> Hook {
+    Arc::new(|now| {
+        if now == Step::Deleted {
+            say("seen");
+        }
+        Ok(())
+    })
+}
+
+/// Kills the process at the n-th time of a step: `Written:3`.
+fn killer(at: &str) -> Hook {
+    let (name, count) = at.split_once(':').expect("a step and a number");
+    let step = Step::ALL.iter().copied().find(|step| format!("{step:?}") == name);
+    let step = step.expect("there is such a step");
+    let left = AtomicU64::new(count.parse().expect("a number"));
+    Arc::new(move |now| {
+        if now == step && left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            kill();
+        }
+        Ok(())
+    })
+}
+
+/// Ends the process at once, as nobody can prevent.
+fn kill() -> ! {
+    #[cfg(unix)]
+    let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    std::process::abort()
+}
+
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
+}
+
+/// How many threads there are once there are no more to end. One that was joined, or told to end, is
+/// listed for a moment longer.
+fn threads_left() -> usize {
+    let start = Instant::now();
+    while threads() > 1 && start.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    threads()
+}
+
+/// A line. If nobody listens any more, that is no reason to end differently.
+fn say(line: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}

@@ -1,0 +1,148 @@
+//! Servers that are away, or unwilling: what arrives then, in which order, and what is counted.
+
+use guardhouse_tests::desk::{Desk, Scratch};
+use guardhouse_tests::sentry::{
+    Behaviour, Envelope, Request, Sentry, a_session, a_transaction, an_event, rate_limit, reset,
+    status,
+};
+
+use super::{desk, id};
+
+/// What the envelopes that were taken are, in the order in which they came.
+fn taken(sentry: &Sentry) -> Vec<String> {
+    let requests = sentry.requests();
+    let taken = requests.iter().filter(|request| request.was_taken());
+    let envelopes = taken.filter_map(|request| request.envelope.as_ref().ok());
+    let what = |envelope: &Envelope| {
+        let first = envelope.items.first()?;
+        let json = first.json();
+        let event = json["message"].as_str().or(json["exception"]["values"][0]["value"].as_str());
+        Some(format!("{} {}", first.kind(), event.or(json["status"].as_str()).unwrap_or_default()))
+    };
+    envelopes.filter_map(what).collect()
+}
+
+#[track_caller]
+fn ends(desk: &mut Desk) {
+    assert!(desk.ask("close 60000").starts_with("closed true"));
+}
+
+#[test]
+fn when_the_server_comes_back_everything_arrives_once_the_worst_first() {
+    let (cache, sentry) = (Scratch::new(), Sentry::start());
+    sentry.refuse_connections();
+    let mut first = desk(&cache, &sentry, &[]);
+    for message in ["one", "two"] {
+        first.ask(&format!("capture {message}"));
+    }
+    first.ask(&format!("event 1 {} page", id(1)));
+    first.ask("panic boom");
+    first.kill();
+
+    sentry.recover();
+    // What the next run says of its own session may well come before what others left is known.
+    let mut second = desk(&cache, &sentry, &["--no-session"]);
+    ends(&mut second);
+    let order = ["event boom", "session ok", "event one", "event two", "event page"];
+    assert_eq!(taken(&sentry), order);
+    for message in ["one", "two", "page", "boom"] {
+        sentry.expect(an_event().with_message(message).times(1));
+    }
+    sentry.expect(a_session().with_status("crashed").times(1));
+    sentry.expect(a_session().with_status("abnormal").times(0));
+    sentry.verify();
+}
+
+/// Lets the server treat one event so, and all that comes later as it should. What comes later takes
+/// the counts along.
+fn after(treatment: Behaviour, once: usize) -> (Sentry, u64) {
+    let (cache, sentry) = (Scratch::new(), Sentry::start());
+    for _ in 0..once {
+        sentry.next(treatment.clone());
+    }
+    let mut desk = desk(&cache, &sentry, &["--no-session"]);
+    desk.ask("capture treated");
+    sentry
+        .wait_until(|requests| !requests.is_empty() || matches!(treatment, Behaviour::ResetAtOnce));
+    desk.ask("capture later");
+    ends(&mut desk);
+    assert!(cache.files().is_empty(), "nothing is left behind: {:?}", cache.files());
+    sentry.expect(an_event().with_message("later").times(1));
+    sentry.verify();
+    let lost = sentry.lost("error", "send_error");
+    (sentry, lost)
+}
+
+#[test]
+fn what_is_too_large_for_the_server_is_given_up_and_counted_once() {
+    let (sentry, lost) = after(status(413), 1);
+    assert_eq!(lost, 1);
+    sentry.expect(an_event().with_message("treated").times(0));
+    sentry.verify();
+}
+
+#[test]
+fn what_the_server_cannot_take_now_or_whose_connection_is_reset_is_sent_again() {
+    for treatment in [status(503), reset(), Behaviour::ResetAtOnce, Behaviour::Garbage] {
+        let (sentry, lost) = after(treatment.clone(), 1);
+        assert_eq!(lost, 0, "{treatment:?}");
+        sentry.expect(an_event().with_message("treated").times(1));
+        sentry.verify();
+    }
+}
+
+#[test]
+fn what_the_server_stumbles_over_is_as_the_rules_say() {
+    let (sentry, lost) = after(status(500), 1);
+    let arrived = taken(&sentry).iter().filter(|what| *what == "event treated").count() as u64;
+    assert_eq!(arrived + lost, 1, "either it arrives or it is counted");
+}
+
+#[test]
+fn what_a_limit_forbids_waits_on_disk_while_all_else_goes_on() {
+    let (cache, sentry) = (Scratch::new(), Sentry::start());
+    let mut first = desk(&cache, &sentry, &["--no-session"]);
+    // The first is refused with the limit, and Sentry counts it itself.
+    sentry.next(rate_limit("600:error:key"));
+    first.ask("capture limited");
+    assert!(first.ask("flush 60000").starts_with("flushed true"));
+    first.ask("capture kept back");
+    first.ask(r#"envelope 1 {}\n{"type":"transaction"}\n{"transaction":"t","timestamp":2,"start_timestamp":1,"contexts":{"trace":{"trace_id":"0123456789abcdef0123456789abcdef","span_id":"0123456789abcdef"}}}"#);
+    sentry.expect(a_transaction().times(1));
+    sentry.verify();
+    // It cannot be sent in time, so nobody waits for it.
+    assert!(first.ask("close 60000").starts_with("closed false"));
+    assert_eq!(sentry.requests().len(), 2);
+
+    sentry.expect(an_event().with_message("kept back").times(1).only());
+    let mut second = desk(&cache, &sentry, &["--no-session"]);
+    ends(&mut second);
+    sentry.verify();
+    assert!(sentry.requests().iter().all(|request| reports(request) == 0), "nothing was lost");
+    assert!(cache.files().is_empty());
+}
+
+fn reports(request: &Request) -> usize {
+    let items = request.envelope.as_ref().map_or(&[][..], |envelope| &envelope.items);
+    items.iter().filter(|item| item.kind() == "client_report").count()
+}
+
+#[test]
+fn what_is_lost_in_an_outage_is_counted_when_it_is_over() {
+    let (cache, sentry) = (Scratch::new(), Sentry::start());
+    sentry.refuse_connections();
+    let options = ["--no-session", "--max-items", "3"];
+    let mut first = desk(&cache, &sentry, &options);
+    first.ask("fill 10");
+    first.ask(&format!("event 1 {} last", id(1)));
+    first.kill();
+    sentry.recover();
+    let mut second = desk(&cache, &sentry, &options);
+    ends(&mut second);
+    let arrived = taken(&sentry);
+    // The newest are kept, but for one that was on its way when others had to go.
+    assert_eq!(arrived.len(), 3, "{arrived:?}");
+    assert_eq!(arrived[1..], ["event fill 9", "event last"]);
+    let lost = sentry.lost("error", "cache_overflow") + sentry.lost("error", "queue_overflow");
+    assert_eq!(lost, 8);
+}
