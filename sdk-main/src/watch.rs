@@ -7,6 +7,7 @@
 mod batch;
 mod closing;
 mod flushes;
+mod hearing;
 mod life;
 mod orders;
 mod spotlight;
@@ -18,8 +19,6 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
-use guardhouse_protocol::{Channel, Envelope, FeedbackResult, Item, ItemType, Message};
 use sentry::Hub;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -28,14 +27,12 @@ pub(crate) use orders::Orders;
 
 use crate::contexts::{self, Contexts};
 use crate::error::InitError;
-use crate::house::{Answering, House, MessageAnswer, Visit};
-use crate::intake::{Accepted, Intake, Outcome, Patience, RendererId};
-use crate::losses::{Losses, Reason};
-use crate::merge::{Merge, OWN_CONTEXT, Process, Sender};
-use crate::options::{GetRendererName, RendererInfo};
-use crate::outbox::http::Answer;
-use crate::outbox::spool::Placed;
-use crate::outbox::{Outbox, WhenSent};
+use crate::house::{House, Visit};
+use crate::intake::Intake;
+use crate::losses::Reason;
+use crate::merge::{Merge, OWN_CONTEXT};
+use crate::options::GetRendererName;
+use crate::outbox::Outbox;
 use crate::probe::Probe;
 use crate::random::Random;
 use batch::Batch;
@@ -324,267 +321,6 @@ impl Watch {
         }
     }
 
-    /// A renderer that is gone leaves nothing behind.
-    fn forget(&mut self, id: Uuid) {
-        self.renderers.remove(&id);
-        self.intake.forget(RendererId::new(id));
-        self.house.with_scopes(|scopes| scopes.remove(Process::Renderer(id)));
-    }
-
-    /// A renderer was heard. Those of which nothing was heard for the longest make room, should a host
-    /// not tell when one is gone.
-    fn heard(&mut self, id: Uuid, now: Instant) {
-        if self.renderers.insert(id, now).is_some() {
-            return;
-        }
-        if self.renderers.len() > RENDERERS {
-            let oldest = self.renderers.iter().min_by_key(|(_, heard)| **heard);
-            if let Some(oldest) = oldest.map(|(id, _)| *id) {
-                self.forget(oldest);
-            }
-        }
-    }
-
-    /// What main itself has captured.
-    fn captured(&mut self, envelope: &sentry::Envelope) {
-        let mut bytes = Vec::new();
-        let parsed = envelope
-            .to_writer(&mut bytes)
-            .map_err(|error| error.to_string())
-            .and_then(|()| Envelope::parse(bytes).map_err(|error| error.to_string()));
-        let mut envelope = match parsed {
-            Ok(envelope) => envelope,
-            Err(error) => {
-                self.house.say(format_args!("what main captured cannot be sent: {error}"));
-                self.house.count_lost(Reason::InternalSdkError);
-                return;
-            }
-        };
-        // What `sentry` has dropped itself is told with everything else that was lost.
-        let mut losses = Losses::new();
-        for report in envelope.retain(|item| item.item_type() != ItemType::ClientReport) {
-            losses.count_item(&report, Reason::Ignored);
-        }
-        if !self.merge.chooses(self.dice.fraction()) {
-            self.leave_out_events(&mut envelope, &mut losses);
-        }
-        self.glance();
-        let scope = self.house.with_scopes(|scopes| scopes.merged(Process::Main));
-        let merged = self.merge.main(envelope, &scope, self.house.clock.now());
-        losses.add(&merged.losses);
-        if let Some(outbox) = &mut self.outbox {
-            outbox.count(&losses);
-        }
-        if let Some(envelope) = merged.envelope {
-            self.store(envelope, true, None);
-        }
-    }
-
-    /// Main's events that were not chosen, with what is attached to them. For the session they have
-    /// happened all the same.
-    fn leave_out_events(&mut self, envelope: &mut Envelope, losses: &mut Losses) {
-        if !envelope.items().iter().any(|item| item.item_type() == ItemType::Event) {
-            return;
-        }
-        if let Some(outbox) = &mut self.outbox {
-            self.life.handle_events_left_out(envelope, outbox);
-        }
-        let is_left_out =
-            |item: &Item| matches!(item.item_type(), ItemType::Event | ItemType::Attachment);
-        for item in envelope.retain(|item| !is_left_out(item)) {
-            losses.count_item(&item, Reason::SampleRate);
-        }
-    }
-
-    /// What a renderer says.
-    fn hear(&mut self, from: &RendererInfo, channel: Channel, bytes: Bytes, answer: Answering) {
-        let id = RendererId::new(from.id);
-        let now = Instant::now();
-        if self.house.is_too_late() {
-            // A crowd of renderers should not keep a thread busy that nobody waits for any more.
-            if matches!(channel, Channel::Envelope | Channel::Feedback) {
-                self.house.count_lost(Reason::QueueOverflow);
-            }
-            return;
-        }
-        if self.gone.contains(&from.id) {
-            // It was said before the renderer was gone, and came later.
-            return answer.tell(MessageAnswer::Refused("the renderer is gone".to_owned()));
-        }
-        match self.intake.handle(id, channel, bytes, Patience::Forgets, now) {
-            Outcome::Taken(accepted) => {
-                for refused in &accepted.taken_out {
-                    self.house.say(format_args!("{refused}"));
-                }
-                self.heard(from.id, now);
-                let is_feedback = channel == Channel::Feedback;
-                let (when_sent, answer) = if is_feedback {
-                    (Some(answer_feedback(answer)), None)
-                } else {
-                    (None, Some(answer))
-                };
-                let answered = self.accept_with(Some(from), *accepted, when_sent);
-                if let Some(answer) = answer {
-                    answer.tell(answered);
-                }
-            }
-            Outcome::Coalesced => answer.tell(MessageAnswer::Taken),
-            Outcome::NotYet { .. } => {
-                answer.tell(MessageAnswer::Refused("it is too much at the moment".to_owned()));
-            }
-            Outcome::Refused(refused) => {
-                self.house.say(format_args!("{refused}"));
-                answer.tell(MessageAnswer::Refused(refused.to_string()));
-            }
-        }
-    }
-
-    fn accept(&mut self, from: Option<&RendererInfo>, accepted: Accepted) -> MessageAnswer {
-        self.accept_with(from, accepted, None)
-    }
-
-    /// What a renderer says and may say.
-    fn accept_with(
-        &mut self,
-        from: Option<&RendererInfo>,
-        accepted: Accepted,
-        when_sent: Option<WhenSent>,
-    ) -> MessageAnswer {
-        let id = accepted.renderer.as_uuid();
-        match accepted.message {
-            Message::Scope(message) => {
-                let at = self.house.clock.now();
-                let refusals = self
-                    .house
-                    .with_scopes(|scopes| scopes.hear(Process::Renderer(id), message, at));
-                for (refusal, count) in refusals.iter() {
-                    self.house.say(format_args!(
-                        "renderer {id}, scope: {count} values were refused: {refusal}"
-                    ));
-                }
-                MessageAnswer::Taken
-            }
-            Message::Envelope(envelope) | Message::Feedback(envelope) => {
-                let sender = self.sender(id, from);
-                let scope = self.scope_for(Process::Renderer(id));
-                let now = self.house.clock.now();
-                let merged =
-                    self.merge.renderer(envelope, &sender, &scope, now, self.dice.fraction());
-                if merged.facts.panics > 0 {
-                    self.house.say(format_args!("a hook panicked; the event goes on unchanged"));
-                }
-                if let Some(outbox) = &mut self.outbox {
-                    outbox.count(&merged.losses);
-                    self.life.handle_errors(merged.facts.errors_not_chosen, outbox);
-                }
-                match merged.envelope {
-                    Some(envelope) => self.store(envelope, false, when_sent),
-                    None => MessageAnswer::Taken,
-                }
-            }
-            Message::Log(log) => {
-                let (sender, scope) =
-                    (self.sender(id, from), self.scope_for(Process::Renderer(id)));
-                let log = self.merge.log(log, &sender, &scope, self.house.clock.now());
-                if !self.batch.has_room_for(log.text()) {
-                    self.send_batch();
-                }
-                self.batch.log(&log, Instant::now());
-                MessageAnswer::Taken
-            }
-            Message::Metric(metric) => {
-                let (sender, scope) =
-                    (self.sender(id, from), self.scope_for(Process::Renderer(id)));
-                let metric = self.merge.metric(metric, &sender, &scope, self.house.clock.now());
-                if !self.batch.has_room_for(metric.text()) {
-                    self.send_batch();
-                }
-                self.batch.metric(&metric, Instant::now());
-                MessageAnswer::Taken
-            }
-            Message::Flush => {
-                self.send_batch();
-                let is_on_disk =
-                    self.outbox.as_mut().is_none_or(|outbox| outbox.spool().try_again());
-                if is_on_disk { MessageAnswer::Taken } else { MessageAnswer::NotDurable }
-            }
-            // Whether a renderer still answers is watched by whoever hosts it, not here; that it was
-            // heard is what `renderers` knows.
-            Message::Start | Message::Status(_) => MessageAnswer::Taken,
-            // A host takes a stream in piece by piece, and hands over what it was about.
-            _ => MessageAnswer::Refused("it cannot be said in one message".to_owned()),
-        }
-    }
-
-    /// Stores an envelope that is ready to be sent, with what it means for the session.
-    fn store(
-        &mut self,
-        mut envelope: Envelope,
-        is_of_main: bool,
-        when_sent: Option<WhenSent>,
-    ) -> MessageAnswer {
-        let bytes = self.spotlight.is_some().then(|| envelope.to_bytes());
-        if let (Some(spotlight), Some(bytes)) = (&mut self.spotlight, bytes)
-            && self.consent.is_given()
-        {
-            spotlight.mirror(bytes);
-        }
-        let Some(outbox) = &mut self.outbox else {
-            if let Some(when_sent) = when_sent {
-                when_sent(None);
-            }
-            return MessageAnswer::Taken;
-        };
-        let (priority, ending) = self.life.handle_envelope(&mut envelope, is_of_main, outbox);
-        let placed = outbox.put(priority, &envelope, when_sent);
-        if let Some(update) = ending {
-            self.life.handle_spooled(&update, placed, outbox);
-        }
-        match placed {
-            Placed::Disk(_) => MessageAnswer::Taken,
-            Placed::Memory(_) => MessageAnswer::NotDurable,
-            Placed::Refused => MessageAnswer::Refused("there is no room for it".to_owned()),
-        }
-    }
-
-    fn send_batch(&mut self) {
-        let (envelopes, losses) = self.batch.take();
-        if let Some(outbox) = &mut self.outbox {
-            outbox.count(&losses);
-        }
-        for envelope in envelopes {
-            self.store(envelope, false, None);
-        }
-    }
-
-    /// The scope for what a process reports, with what main has told `sentry` and not us.
-    fn scope_for(&mut self, process: Process) -> crate::merge::MergedScope {
-        self.glance();
-        let at = self.house.clock.now();
-        let (changes, refusals) = self.probe.look(at);
-        for (refusal, count) in refusals.iter() {
-            self.house
-                .say(format_args!("{count} of main's scope in `sentry` was refused: {refusal}"));
-        }
-        self.house.with_scopes(|scopes| {
-            for change in changes {
-                let _ = scopes.apply(Process::MainHub, change, at);
-            }
-            scopes.merged(process)
-        })
-    }
-
-    /// What a renderer is called in what it reports.
-    fn sender(&self, id: Uuid, from: Option<&RendererInfo>) -> Sender {
-        let info = from.cloned().unwrap_or_else(|| RendererInfo::new(id));
-        let asked = self
-            .get_renderer_name
-            .as_ref()
-            .and_then(|get| catch_unwind(AssertUnwindSafe(|| get(&info))).unwrap_or_default());
-        let name = asked.or(info.name).unwrap_or_else(|| RENDERER.to_owned());
-        Sender::renderer(id, name)
-    }
-
     /// Looks around if the last time is a while ago: memory does not change by the millisecond, nor
     /// should a crowd of renderers cost more than one.
     fn glance(&mut self) {
@@ -615,16 +351,4 @@ impl Watch {
         identity.set_context(OWN_CONTEXT, &own);
         self.house.set_contexts(identity.contexts().clone());
     }
-}
-
-/// Tells a renderer what became of its feedback.
-fn answer_feedback(answer: Answering) -> WhenSent {
-    Box::new(|sent: Option<&Answer>| {
-        let result = sent.map_or_else(FeedbackResult::default, |sent| FeedbackResult {
-            status_code: Some(sent.status),
-            rate_limits: sent.rate_limits.clone(),
-            retry_after: sent.retry_after.clone(),
-        });
-        answer.tell(MessageAnswer::Feedback(result));
-    })
 }

@@ -4,24 +4,25 @@
 //! promises is the order of things: on disk before it is acknowledged, sent before it is deleted,
 //! deleted before anybody hears of it, and every loss counted where the spool counts.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
+mod leftovers;
+mod uploads;
+
+use std::collections::BTreeMap;
 use std::future::Future;
-use std::io::{self, Read, Seek, SeekFrom};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use guardhouse_protocol::{EditError, Envelope, Header};
+use guardhouse_protocol::Envelope;
 use tokio::task::JoinHandle;
 
-use super::dispatcher::{self, Categories, Dispatcher, Outcome, Poll, Queued, Verdict};
-use super::http::{Answer, Http, HttpError, HttpOptions, SendError, Upload};
-use super::spool::{Entry, Outcome as RunOutcome, Placed, Put, ReadError, Rest, RunId, Spool};
+use super::dispatcher::{self, Dispatcher, Outcome, Poll, Queued, Verdict};
+use super::http::{Answer, Http, HttpError, HttpOptions, SendError};
+use super::spool::{Entry, Placed, Put, Spool};
 use super::{EntryId, Priority};
-use crate::clock::timestamp;
 use crate::house::House;
-use crate::losses::{Category, Losses, Reason};
+use crate::losses::Losses;
+use uploads::Unready;
 
 /// So long after it was written an envelope is made durable against power cuts, together with all
 /// others that were written meanwhile.
@@ -340,92 +341,6 @@ impl Outbox {
         }
     }
 
-    /// An entry as it goes over the wire: with the time of sending, without what Sentry wants none of,
-    /// with a report.
-    fn prepare(
-        &mut self,
-        id: EntryId,
-        without: Categories,
-        report: &Losses,
-    ) -> Result<(Upload, Losses), Unready> {
-        if !without.is_empty() {
-            return self.prepare_without(id, without, report);
-        }
-        let sending = self.spool.open_entry(id).map_err(|error| self.unready(error))?;
-        let mut header = sending.header;
-        self.stamp(&mut header).map_err(|_| Unready::Gone)?;
-        let upload = Upload::new(format!("{}\n", header.as_object().text()));
-        let item = report_item(report);
-        let (mut upload, is_ended) = match sending.rest {
-            Rest::Memory(bytes) => {
-                let is_ended = bytes.is_empty() || bytes.ends_with(b"\n");
-                (upload.then(bytes), is_ended)
-            }
-            Rest::File(mut file) => {
-                let is_ended = item.is_none() || sending.rest_length == 0 || ends_line(&mut file)?;
-                (upload.then_file(file, sending.rest_length), is_ended)
-            }
-        };
-        if let Some(item) = item {
-            if !is_ended {
-                upload = upload.then(&b"\n"[..]);
-            }
-            upload = upload.then(item);
-        }
-        Ok((upload, Losses::new()))
-    }
-
-    fn prepare_without(
-        &mut self,
-        id: EntryId,
-        without: Categories,
-        report: &Losses,
-    ) -> Result<(Upload, Losses), Unready> {
-        let mut envelope = self.spool.read(id).map_err(|error| self.unready(error))?;
-        let mut left_out = Losses::new();
-        for item in envelope.retain(|item| !Categories::of(item).intersects(without)) {
-            left_out.count_item(&item, Reason::RatelimitBackoff);
-        }
-        self.stamp(envelope.header_mut()).map_err(|_| Unready::Gone)?;
-        if let Ok(item) = report.to_item(timestamp(SystemTime::now()))
-            && !report.is_empty()
-        {
-            let _ = envelope.push(item);
-        }
-        Ok((Upload::new(envelope.to_bytes()), left_out))
-    }
-
-    fn report_alone(&self, report: &Losses) -> Result<(Upload, Losses), EditError> {
-        let mut envelope = Envelope::new(Header::new());
-        self.stamp(envelope.header_mut())?;
-        envelope.push(report.to_item(timestamp(SystemTime::now()))?)?;
-        Ok((Upload::new(envelope.to_bytes()), Losses::new()))
-    }
-
-    fn stamp(&self, header: &mut Header) -> Result<(), EditError> {
-        header.set("sent_at", timestamp(SystemTime::now()).to_string())?;
-        if let Some(dsn) = &self.dsn {
-            header.set("dsn", dsn.as_str())?;
-        }
-        Ok(())
-    }
-
-    fn unready(&mut self, error: ReadError) -> Unready {
-        match error {
-            ReadError::Broken { salvaged } => {
-                self.house.say(format_args!("a stored envelope is damaged, and was set aside"));
-                salvaged
-                    .and_then(|id| self.spool.entry(id))
-                    .map_or(Unready::Gone, Unready::Salvaged)
-            }
-            ReadError::Gone => Unready::Gone,
-            ReadError::Io(error) => {
-                self.house.say(format_args!("a stored envelope cannot be read now: {error}"));
-                Unready::NotNow
-            }
-        }
-    }
-
     fn http(&mut self) -> Result<Http, HttpError> {
         match self.http.take() {
             Some(http) => Ok(http),
@@ -440,95 +355,6 @@ impl Outbox {
             self.dispatcher.handle_outcome(Instant::now(), Outcome::Abandoned);
         }
         self.http = None;
-    }
-
-    fn adopt(&mut self) {
-        let adopted = self.spool.adopt_some(ADOPT_AT_ONCE, SystemTime::now());
-        self.is_adopting = adopted.is_more;
-        let now = Instant::now();
-        self.forget(&adopted.evicted);
-        for entry in &adopted.found {
-            self.found(now, entry);
-        }
-        self.tell_losses(now);
-    }
-
-    /// Whether what dead runs have left is all here, so that they can be concluded.
-    pub(crate) fn has_adopted(&self) -> bool {
-        !self.is_adopting
-    }
-
-    /// Whether what dead runs have left may be sent.
-    pub(crate) fn has_concluded(&self) -> bool {
-        self.held.is_none()
-    }
-
-    /// What earlier runs left about sessions.
-    pub(crate) fn read_held(&mut self) -> Vec<Envelope> {
-        let is_of_session = |entry: &&Entry| entry.categories.contains(&Category::Session);
-        let held = self.held.iter().flatten().filter(is_of_session);
-        let mut ids: VecDeque<_> = held.map(|entry| entry.id).collect();
-        let mut read = Vec::new();
-        while let Some(id) = ids.pop_front() {
-            match self.spool.read(id) {
-                Ok(envelope) => read.push(envelope),
-                Err(error) => {
-                    if let Unready::Salvaged(entry) = self.unready(error) {
-                        ids.push_back(entry.id);
-                        self.found(Instant::now(), &entry);
-                    }
-                }
-            }
-        }
-        read
-    }
-
-    /// Lets it be sent, but for what is too old by now.
-    pub(crate) fn release_held(&mut self) {
-        let now = Instant::now();
-        let expired = self.spool.expire(SystemTime::now());
-        self.forget(&expired);
-        for entry in self.held.take().into_iter().flatten() {
-            // It may have been damaged, or too much.
-            if self.spool.entry(entry.id).is_some() {
-                self.queue(now, &entry);
-            } else {
-                self.forget(&[entry.id]);
-            }
-        }
-        self.tell_losses(now);
-    }
-
-    /// Concludes a dead run.
-    pub(crate) fn settle(&mut self, run: RunId, outcomes: &[RunOutcome<'_>]) {
-        match self.spool.settle(run, outcomes, SystemTime::now()) {
-            Ok(adopted) => {
-                let now = Instant::now();
-                self.forget(&adopted.evicted);
-                for entry in &adopted.found {
-                    self.found(now, entry);
-                }
-                self.tell_losses(now);
-            }
-            Err(error) => self.house.say(format_args!(
-                "how a former run ended cannot be written down, and is tried again at the next \
-                 start: {error}"
-            )),
-        }
-    }
-
-    fn found(&mut self, now: Instant, entry: &Entry) {
-        self.pending.insert(entry.id, None);
-        match &mut self.held {
-            Some(held) => held.push(entry.clone()),
-            None => self.queue(now, entry),
-        }
-    }
-
-    fn queue(&mut self, now: Instant, entry: &Entry) {
-        let queued = Queued::of_categories(entry.id, entry.priority, &entry.categories);
-        let queued = if entry.is_from_earlier_run { queued.from_earlier_run() } else { queued };
-        self.dispatcher.add(now, queued);
     }
 
     /// Those are gone, and nobody needs to wait for them.
@@ -602,44 +428,8 @@ impl Step {
     }
 }
 
-/// Why an entry cannot be sent.
-enum Unready {
-    /// It is gone, or must be left alone.
-    Gone,
-    /// It cannot be read at the moment.
-    NotNow,
-    /// It was damaged; this is what was saved of it.
-    Salvaged(Entry),
-}
-
-impl From<io::Error> for Unready {
-    fn from(_: io::Error) -> Self {
-        Self::NotNow
-    }
-}
-
-/// Whether a file ends with a newline. It stands where it stood.
-fn ends_line(file: &mut File) -> io::Result<bool> {
-    let at = file.stream_position()?;
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    file.seek(SeekFrom::Start(at))?;
-    Ok(last == *b"\n")
-}
-
 fn answer(when_sent: Option<WhenSent>, answer: Option<&Answer>) {
     if let Some(when_sent) = when_sent {
         when_sent(answer);
     }
-}
-
-/// A report as the last item of an envelope whose other items are not at hand.
-fn report_item(report: &Losses) -> Option<String> {
-    if report.is_empty() {
-        return None;
-    }
-    let json = report.to_json(timestamp(SystemTime::now()));
-    let text = json.text();
-    Some(format!("{{\"type\":\"client_report\",\"length\":{}}}\n{text}\n", text.len()))
 }
