@@ -66,6 +66,9 @@ fn start(options: Options) -> Result<Guard, InitError> {
         None => cache_dir::of(options.app.name(), dsn.as_ref()).ok_or(InitError::NoCacheDir)?,
     };
 
+    // The hub of whatever thread touches `sentry` first is the one that all new threads begin with. It
+    // has to be this thread's, which is the application's, and not the one that is started below.
+    let _ = Hub::main();
     let mut sentry = settle(&options);
     let house = Arc::new(House::new(
         sentry.debug,

@@ -321,8 +321,7 @@ impl Watch {
         }
     }
 
-    /// Looks around if the last time is a while ago: memory does not change by the millisecond, nor
-    /// should a crowd of renderers cost more than one.
+    /// Looks around if the last time is a while ago: memory does not change by the millisecond.
     fn glance(&mut self) {
         if self.looked_around.is_none_or(|at| at.elapsed() >= GLANCE_EVERY) {
             self.look_around();
@@ -343,6 +342,12 @@ impl Watch {
         for (name, context) in contexts.iter() {
             identity.set_context(name, context);
         }
+        self.look_at_renderers();
+    }
+
+    /// Says how many renderers there are.
+    fn look_at_renderers(&mut self) {
+        let identity = self.merge.identity_mut();
         let own = contexts::guardhouse(
             self.guardhouse.mode,
             &self.guardhouse.namespace,

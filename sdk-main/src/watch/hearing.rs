@@ -280,6 +280,7 @@ impl Watch {
                 self.forget(oldest);
             }
         }
+        self.look_at_renderers();
     }
 
     /// A renderer that is gone leaves nothing behind.
@@ -287,6 +288,7 @@ impl Watch {
         self.renderers.remove(&id);
         self.intake.forget(RendererId::new(id));
         self.house.with_scopes(|scopes| scopes.remove(Process::Renderer(id)));
+        self.look_at_renderers();
     }
 }
 
