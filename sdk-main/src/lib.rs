@@ -23,7 +23,8 @@
 //!
 //! - The application's threads never wait for it, apart from those that call [`Guard::flush`] or end
 //!   the guard, and these no longer than they say.
-//! - What main has acknowledged to a renderer is on disk. It leaves the disk when Sentry has taken it,
+//! - What main has acknowledged to a renderer is on disk; only logs and metrics wait in memory for
+//!   others to go with them, for five seconds at most. It leaves the disk when Sentry has taken it,
 //!   or when it is refused, too old or too much, and then it is counted in a client report.
 //! - It never panics in the application, prints nothing unless [`Options::debug`] is on, and does
 //!   nothing at all where [`init`] failed.

@@ -218,7 +218,7 @@ impl Watch {
     fn step(&mut self) -> Option<Instant> {
         let now = Instant::now();
         while let Some(accepted) = self.intake.poll(now) {
-            self.guarded(|watch| drop(watch.accept(None, accepted)));
+            self.guarded(|watch| drop(watch.accept(None, accepted, None)));
         }
         let mut losses = self.intake.take_losses();
         losses.add(&self.house.take_losses());
@@ -229,7 +229,7 @@ impl Watch {
         if let Some(outbox) = &mut self.outbox {
             outbox.count(&losses);
             self.life.handle_time(outbox);
-            self.life.conclude_dead_runs(outbox);
+            Life::conclude_dead_runs(outbox);
             let step = outbox.step();
             self.flushes.settle(outbox, &step, now);
             if let Some(closing) = &mut self.closing {

@@ -102,7 +102,7 @@ impl Watch {
                 } else {
                     (None, Some(answer))
                 };
-                let answered = self.accept_with(Some(from), *accepted, when_sent);
+                let answered = self.accept(Some(from), *accepted, when_sent);
                 if let Some(answer) = answer {
                     answer.tell(answered);
                 }
@@ -118,16 +118,8 @@ impl Watch {
         }
     }
 
-    pub(super) fn accept(
-        &mut self,
-        from: Option<&RendererInfo>,
-        accepted: Accepted,
-    ) -> MessageAnswer {
-        self.accept_with(from, accepted, None)
-    }
-
     /// What a renderer says and may say.
-    pub(super) fn accept_with(
+    pub(super) fn accept(
         &mut self,
         from: Option<&RendererInfo>,
         accepted: Accepted,

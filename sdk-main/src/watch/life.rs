@@ -24,7 +24,6 @@ pub(super) struct Life {
     /// Updates that only memory holds, until they are on disk or delivered.
     in_memory: Vec<(EntryId, Update)>,
     is_over: bool,
-    has_concluded: bool,
 }
 
 /// Now, on both clocks.
@@ -44,7 +43,7 @@ pub(super) fn write_record(sessions: &mut Sessions, spool: &mut Spool) {
 
 impl Life {
     pub(super) fn new(sessions: Option<Sessions>) -> Self {
-        Self { sessions, in_memory: Vec::new(), is_over: false, has_concluded: false }
+        Self { sessions, in_memory: Vec::new(), is_over: false }
     }
 
     /// When there is something to do.
@@ -180,11 +179,10 @@ impl Life {
 
     /// Says how those runs ended that did not come to say it themselves, once everything that they
     /// left is known; only then may what they left about sessions be sent.
-    pub(super) fn conclude_dead_runs(&mut self, outbox: &mut Outbox) {
-        if self.has_concluded || !outbox.has_adopted() {
+    pub(super) fn conclude_dead_runs(outbox: &mut Outbox) {
+        if outbox.has_concluded() || !outbox.has_adopted() {
             return;
         }
-        self.has_concluded = true;
         let found = outbox.read_held();
         let dead_runs: Vec<DeadRun> = outbox.spool().dead_runs().cloned().collect();
         for run in dead_runs {
