@@ -5,15 +5,15 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use guardhouse_process::doorway::{deadline_in, promise};
+use guardhouse_process::running;
 use guardhouse_protocol::{Channel, IpcMode, Namespace};
 use sentry::Client;
 use uuid::Uuid;
 
 use crate::contexts::Screen;
-use crate::doorway::{deadline_in, promise};
 use crate::house::{Answering, House, MessageAnswer, Visit};
 use crate::options::{GetSessions, PageSession, RendererInfo};
-use crate::running;
 
 /// Keeps the SDK running. Dropping it ends the session, sends what can be sent in the time that
 /// [`shutdown_timeout`](crate::Options::shutdown_timeout) gives, leaves the rest on disk for the next
@@ -133,7 +133,7 @@ impl Guard {
     fn end(&mut self, timeout: Duration) -> bool {
         let Some(thread) = self.thread.take() else { return false };
         let deadline = deadline_in(timeout);
-        running::set_house(None);
+        running::set_scope(None);
         // Whoever waits in a flush holds a lock of the client that closing it needs.
         self.house.begin_closing(deadline);
         self.close_client(deadline_in(timeout / 2));

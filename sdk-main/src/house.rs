@@ -7,11 +7,14 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::thread::ThreadId;
 use std::time::Instant;
 
 use bytes::Bytes;
+use guardhouse_process::doorway::{Breaker, Doorway, Promised, Visitor, promise};
+use guardhouse_process::scope::{Heard, OwnScope};
+use guardhouse_process::{lock, say};
 use guardhouse_protocol::json::Json;
 use guardhouse_protocol::limits::KIB;
 use guardhouse_protocol::scope::Field;
@@ -20,22 +23,14 @@ use sentry::protocol::{Breadcrumb, EnvelopeItem, ItemContainer};
 use sentry::{BeforeCallback, Envelope};
 use uuid::Uuid;
 
-use crate::clock::Clock;
 use crate::contexts::Screen;
-use crate::debug;
-use crate::doorway::{Breaker, Doorway, Promised, Visitor, promise};
-use crate::lock;
 use crate::losses::{Category, Losses, Reason};
 use crate::merge::{MergedScope, Process, Scopes};
 use crate::options::{EventProcessor, RendererInfo};
-use crate::scope::MainScope;
 
 /// What all threads share.
 pub(crate) struct House {
-    pub(crate) clock: Clock,
-    pub(crate) main_scope: MainScope,
-    pub(crate) max_breadcrumbs: usize,
-    pub(crate) before_breadcrumb: Option<BeforeCallback<Breadcrumb>>,
+    pub(crate) own_scope: Arc<OwnScope>,
     pub(crate) processors: Vec<EventProcessor>,
     pub(crate) debug: bool,
     /// What all processes contribute. It is held for microseconds, never while an event is merged.
@@ -174,12 +169,18 @@ impl House {
         max_breadcrumbs: usize,
         before_breadcrumb: Option<BeforeCallback<Breadcrumb>>,
         processors: Vec<EventProcessor>,
-    ) -> Self {
-        Self {
-            clock: Clock::new(),
-            main_scope: MainScope::new(max_breadcrumbs),
-            max_breadcrumbs,
-            before_breadcrumb,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|house: &Weak<Self>| Self {
+            own_scope: Arc::new(OwnScope::new(max_breadcrumbs, before_breadcrumb, {
+                let house = house.clone();
+                move |heard| {
+                    if heard == Heard::TooMuch
+                        && let Some(house) = house.upgrade()
+                    {
+                        house.take_over_main();
+                    }
+                }
+            })),
             processors,
             debug,
             scopes: Mutex::new(Scopes::new(max_breadcrumbs)),
@@ -191,7 +192,7 @@ impl House {
             last_moment: OnceLock::new(),
             flushes: Mutex::default(),
             thread: OnceLock::new(),
-        }
+        })
     }
 
     /// Takes what main has captured.
@@ -301,7 +302,7 @@ impl House {
     /// have said is taken over.
     pub(crate) fn with_scopes<R>(&self, look: impl FnOnce(&mut Scopes) -> R) -> R {
         let mut scopes = lock(&self.scopes);
-        let (changes, mut refusals) = self.main_scope.take(self.clock.now());
+        let (changes, mut refusals) = self.own_scope.take();
         for (change, at) in changes {
             if let Err(refusal) = scopes.apply(Process::Main, change, at) {
                 refusals.count(refusal);
@@ -327,7 +328,7 @@ impl House {
 
     /// Says something if the application wants to hear it.
     pub(crate) fn say(&self, words: fmt::Arguments<'_>) {
-        debug::say(self.debug, words);
+        say(self.debug, words);
     }
 
     /// Counts what an envelope stands for without writing it: whoever is refused should not pay.

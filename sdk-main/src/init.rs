@@ -7,11 +7,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use guardhouse_process::scope::OwnScope;
+use guardhouse_process::{probe, running};
 use guardhouse_protocol::Namespace;
 use sentry::protocol::Event;
 use sentry::types::Dsn;
 use sentry::{BeforeCallback, Breadcrumb, Client, ClientOptions, EventSamplingStrategy, Hub};
 
+use crate::cache_dir;
 use crate::error::InitError;
 use crate::guard::Guard;
 use crate::house::House;
@@ -19,7 +22,6 @@ use crate::integration::{self, ScopeOfAll};
 use crate::options::Options;
 use crate::transport::Transport;
 use crate::watch::{self, Orders};
-use crate::{cache_dir, probe, running};
 
 /// What `sentry` is told where there is no DSN. Without one it would do nothing at all, and so would
 /// hooks, scope and everything else that is local. Nothing is ever sent there.
@@ -70,21 +72,21 @@ fn start(options: Options) -> Result<Guard, InitError> {
     // has to be this thread's, which is the application's, and not the one that is started below.
     let _ = Hub::main();
     let mut sentry = settle(&options);
-    let house = Arc::new(House::new(
+    let house = House::new(
         sentry.debug,
         sentry.max_breadcrumbs,
         sentry.before_breadcrumb.take(),
         options.processors.clone(),
-    ));
+    );
     let orders = Orders::new(&options, &sentry, dsn.as_ref(), &ipc_namespace, cache_dir)?;
     let thread = watch::start(house.clone(), orders)?;
 
     let shutdown_timeout = options.shutdown_timeout.unwrap_or(sentry.shutdown_timeout);
     let client = bind(&house, sentry, dsn, shutdown_timeout);
     if let Some(configure) = &options.initial_scope {
-        house.main_scope.configure(house.clock.now(), |scope| configure(scope));
+        house.own_scope.configure(|scope| configure(scope));
     }
-    running::set_house(Some(house.clone()));
+    running::set_scope(Some(house.own_scope.clone()));
     Ok(Guard {
         house,
         client,
@@ -143,7 +145,7 @@ fn bind(
     sentry.transport = Some(Arc::new(Arc::new(Transport(house.clone()))));
     // The last, so that it sees what the others have made of an event.
     sentry.integrations.push(Arc::new(ScopeOfAll(house.clone())));
-    sentry.before_breadcrumb = Some(watched(house));
+    sentry.before_breadcrumb = Some(watched(&house.own_scope));
     let client = Arc::new(Client::from(sentry));
     house.bind();
     for hub in [Hub::main(), Hub::current()] {
@@ -154,14 +156,11 @@ fn bind(
 }
 
 /// The application's `before_breadcrumb`, after which we keep a copy for the events of all processes.
-fn watched(house: &Arc<House>) -> BeforeCallback<Breadcrumb> {
-    let house = house.clone();
+fn watched(scope: &Arc<OwnScope>) -> BeforeCallback<Breadcrumb> {
+    let scope = scope.clone();
     Arc::new(move |breadcrumb| {
-        let breadcrumb = match &house.before_breadcrumb {
-            Some(hook) => integration::call_about_breadcrumb(hook, breadcrumb)?,
-            None => breadcrumb,
-        };
-        house.main_scope.add_breadcrumb(breadcrumb.clone());
+        let breadcrumb = scope.ask_about(breadcrumb)?;
+        scope.add_breadcrumb(breadcrumb.clone());
         Some(breadcrumb)
     })
 }

@@ -38,10 +38,7 @@
 #![forbid(unsafe_code)]
 
 mod cache_dir;
-mod clock;
 pub mod contexts;
-mod debug;
-mod doorway;
 mod error;
 mod guard;
 mod house;
@@ -52,16 +49,14 @@ pub mod losses;
 pub mod merge;
 mod options;
 pub mod outbox;
-mod probe;
-mod random;
-mod running;
-mod scope;
 pub mod session;
 mod transport;
 mod watch;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
+pub use guardhouse_process::scope::{
+    Scope, add_breadcrumb, clear_breadcrumbs, configure_scope, set_context, set_extra, set_tag,
+    set_user,
+};
 pub use guardhouse_protocol::scope::Attachment;
 pub use guardhouse_protocol::{Channel, FeedbackResult, IpcMode};
 pub use sentry;
@@ -73,14 +68,4 @@ pub use guard::Guard;
 pub use house::MessageAnswer;
 pub use init::init;
 pub use options::{App, EventProcessor, Options, PageSession, RendererInfo, SPOTLIGHT_URL};
-pub use scope::{
-    Scope, add_breadcrumb, clear_breadcrumbs, configure_scope, set_context, set_extra, set_tag,
-    set_user,
-};
 pub use session::SessionMode;
-
-/// Locks. A panic of whoever held the lock before is no reason for another: what is behind our locks
-/// is whole between any two statements.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

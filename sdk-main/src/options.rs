@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use guardhouse_process::scope::Scope;
 use guardhouse_protocol::IpcMode;
 use sentry::ClientOptions;
 use sentry::protocol::Event;
 use uuid::Uuid;
 
 use crate::outbox::spool::Hook;
-use crate::scope::Scope;
 use crate::session::SessionMode;
 
 /// The application, by the name and version of its crate. [`app!`](crate::app) makes it.

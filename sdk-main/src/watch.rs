@@ -19,6 +19,8 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
+use guardhouse_process::Random;
+use guardhouse_process::probe::Probe;
 use sentry::Hub;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -33,8 +35,6 @@ use crate::losses::Reason;
 use crate::merge::{Merge, OWN_CONTEXT};
 use crate::options::GetRendererName;
 use crate::outbox::Outbox;
-use crate::probe::Probe;
-use crate::random::Random;
 use batch::Batch;
 use closing::Closing;
 use flushes::Flushes;
@@ -336,7 +336,8 @@ impl Watch {
                 contexts.refresh();
                 contexts
             }
-            none => none.insert(contexts::gather(&self.app, crate::clock::timestamp(self.started))),
+            none => none
+                .insert(contexts::gather(&self.app, guardhouse_process::timestamp(self.started))),
         };
         let identity = self.merge.identity_mut();
         for (name, context) in contexts.iter() {

@@ -43,7 +43,7 @@ impl Watch {
         }
         self.glance();
         let scope = self.house.with_scopes(|scopes| scopes.merged(Process::Main));
-        let merged = self.merge.main(envelope, &scope, self.house.clock.now());
+        let merged = self.merge.main(envelope, &scope, self.house.own_scope.now());
         losses.add(&merged.losses);
         if let Some(outbox) = &mut self.outbox {
             outbox.count(&losses);
@@ -128,7 +128,7 @@ impl Watch {
         let id = accepted.renderer.as_uuid();
         match accepted.message {
             Message::Scope(message) => {
-                let at = self.house.clock.now();
+                let at = self.house.own_scope.now();
                 let refusals = self
                     .house
                     .with_scopes(|scopes| scopes.hear(Process::Renderer(id), message, at));
@@ -142,7 +142,7 @@ impl Watch {
             Message::Envelope(envelope) | Message::Feedback(envelope) => {
                 let sender = self.sender(id, from);
                 let scope = self.scope_for(Process::Renderer(id));
-                let now = self.house.clock.now();
+                let now = self.house.own_scope.now();
                 let merged =
                     self.merge.renderer(envelope, &sender, &scope, now, self.dice.fraction());
                 if merged.facts.panics > 0 {
@@ -160,7 +160,7 @@ impl Watch {
             Message::Log(log) => {
                 let (sender, scope) =
                     (self.sender(id, from), self.scope_for(Process::Renderer(id)));
-                let log = self.merge.log(log, &sender, &scope, self.house.clock.now());
+                let log = self.merge.log(log, &sender, &scope, self.house.own_scope.now());
                 if !self.batch.has_room_for(log.text()) {
                     self.send_batch();
                 }
@@ -170,7 +170,7 @@ impl Watch {
             Message::Metric(metric) => {
                 let (sender, scope) =
                     (self.sender(id, from), self.scope_for(Process::Renderer(id)));
-                let metric = self.merge.metric(metric, &sender, &scope, self.house.clock.now());
+                let metric = self.merge.metric(metric, &sender, &scope, self.house.own_scope.now());
                 if !self.batch.has_room_for(metric.text()) {
                     self.send_batch();
                 }
@@ -235,7 +235,7 @@ impl Watch {
     /// The scope for what a process reports, with what main has told `sentry` and not us.
     pub(super) fn scope_for(&mut self, process: Process) -> MergedScope {
         self.glance();
-        let at = self.house.clock.now();
+        let at = self.house.own_scope.now();
         let (changes, refusals) = self.probe.look(at);
         for (refusal, count) in refusals.iter() {
             self.house

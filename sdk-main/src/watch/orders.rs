@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use guardhouse_process::Random;
 use guardhouse_protocol::{IpcMode, Namespace};
 use sentry::types::Dsn;
 use sentry::{ClientOptions, EventSamplingStrategy};
@@ -19,7 +20,6 @@ use crate::options::{GetRendererName, Options};
 use crate::outbox::Outbox;
 use crate::outbox::http::{HttpError, HttpOptions, Proxies, Target};
 use crate::outbox::spool::{Limits, Spool};
-use crate::random::Random;
 use crate::session::{About, SessionMode, Sessions};
 
 /// Everything that the SDK thread has to know.

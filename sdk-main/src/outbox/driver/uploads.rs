@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::time::SystemTime;
 
+use guardhouse_process::timestamp;
 use guardhouse_protocol::{EditError, Envelope, Header};
 
 use super::Outbox;
-use crate::clock::timestamp;
 use crate::losses::{Losses, Reason};
 use crate::outbox::EntryId;
 use crate::outbox::dispatcher::Categories;

@@ -1,7 +1,7 @@
 //! The way from the application's threads to the SDK's own: a bounded queue that nobody waits at.
 //!
-//! It holds a bounded number of bytes of each who brings something: of main itself, and of each
-//! renderer, so that none can keep another out; and of all renderers together. What goes beyond is
+//! It holds a bounded number of bytes of each who brings something: of the process itself, and in main
+//! of each renderer, so that none can keep another out; and of all renderers together. What goes beyond is
 //! refused at once, which whoever brought it counts (`queue_overflow`); only who has nothing waiting may
 //! bring something of any size. Requests without a weight are never refused: there are few of them.
 //! What comes first is handed out first.
@@ -16,15 +16,15 @@ use uuid::Uuid;
 
 use crate::lock;
 
-/// So many bytes of main, and of each renderer, wait for the SDK thread, which takes them on within
+/// So many bytes of the process itself, and of each renderer, wait for the SDK thread, which takes them on within
 /// milliseconds unless the disk hangs.
-pub(crate) const BYTES: usize = 64 * MIB;
+pub const BYTES: usize = 64 * MIB;
 /// So many of all renderers together.
 const ALL_BYTES: usize = 4 * BYTES;
 
 /// The queue, shared by all threads.
 #[derive(Debug)]
-pub(crate) struct Doorway<T> {
+pub struct Doorway<T> {
     queue: Mutex<Queue<T>>,
     wake: Notify,
 }
@@ -38,21 +38,22 @@ struct Queue<T> {
 }
 
 /// What goes through a [`Doorway`].
-pub(crate) trait Visitor {
+pub trait Visitor {
     /// The bytes that it takes up, or nothing if it must never be refused.
     fn weight(&self) -> usize;
-    /// The renderer that it comes from, unless it is main.
+    /// The renderer that it comes from, unless it is the process itself.
     fn comes_from(&self) -> Option<Uuid>;
 }
 
 impl<T: Visitor> Doorway<T> {
-    pub(crate) fn new() -> Self {
+    /// An empty queue.
+    pub fn new() -> Self {
         let queue = Queue { waiting: VecDeque::new(), taken: HashMap::new(), is_closed: false };
         Self { queue: Mutex::new(queue), wake: Notify::new() }
     }
 
     /// Puts something into the queue, or gives it back if there is no room or nobody to take it.
-    pub(crate) fn enter(&self, visitor: T) -> Result<(), T> {
+    pub fn enter(&self, visitor: T) -> Result<(), T> {
         let weight = visitor.weight();
         {
             let mut queue = lock(&self.queue);
@@ -70,7 +71,7 @@ impl<T: Visitor> Doorway<T> {
     }
 
     /// The next in the queue.
-    pub(crate) fn next(&self) -> Option<T> {
+    pub fn next(&self) -> Option<T> {
         let mut queue = lock(&self.queue);
         let visitor = queue.waiting.pop_front()?;
         let (from, weight) = (visitor.comes_from(), visitor.weight());
@@ -84,16 +85,22 @@ impl<T: Visitor> Doorway<T> {
     }
 
     /// Ends when something was put in since the last time.
-    pub(crate) async fn visited(&self) {
+    pub async fn visited(&self) {
         self.wake.notified().await;
     }
 
     /// Lets nobody in any more, and hands out who was waiting.
-    pub(crate) fn close(&self) -> VecDeque<T> {
+    pub fn close(&self) -> VecDeque<T> {
         let mut queue = lock(&self.queue);
         queue.is_closed = true;
         queue.taken.clear();
         std::mem::take(&mut queue.waiting)
+    }
+}
+
+impl<T: Visitor> Default for Doorway<T> {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -109,7 +116,7 @@ impl<T> Queue<T> {
 }
 
 /// When a wait of so long is over. One that no clock can tell the end of is a wait of a month.
-pub(crate) fn deadline_in(timeout: Duration) -> Instant {
+pub fn deadline_in(timeout: Duration) -> Instant {
     const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
     let now = Instant::now();
     now.checked_add(timeout.min(MONTH)).unwrap_or(now)
@@ -117,7 +124,7 @@ pub(crate) fn deadline_in(timeout: Duration) -> Instant {
 
 /// An answer that a thread waits for, never longer than it wants to.
 #[derive(Debug)]
-pub(crate) struct Promise<T> {
+pub struct Promise<T> {
     kept: Arc<(Mutex<Kept<T>>, Condvar)>,
 }
 
@@ -131,19 +138,19 @@ enum Kept<T> {
 
 /// The other end of a [`Promise`]: dropping it ends the waiting without an answer.
 #[derive(Debug)]
-pub(crate) struct Promised<T> {
+pub struct Promised<T> {
     kept: Arc<(Mutex<Kept<T>>, Condvar)>,
 }
 
 /// A promise and its other end.
-pub(crate) fn promise<T>() -> (Promised<T>, Promise<T>) {
+pub fn promise<T>() -> (Promised<T>, Promise<T>) {
     let kept = Arc::new((Mutex::new(Kept::Open), Condvar::new()));
     (Promised { kept: kept.clone() }, Promise { kept })
 }
 
 impl<T> Promised<T> {
     /// Answers.
-    pub(crate) fn keep(self, answer: T) {
+    pub fn keep(self, answer: T) {
         settle(&self.kept, Kept::With(answer));
     }
 }
@@ -164,29 +171,30 @@ impl<T> Drop for Promised<T> {
 
 /// Ends the waiting for a [`Promise`] without an answer.
 #[derive(Debug)]
-pub(crate) struct Breaker<T> {
+pub struct Breaker<T> {
     kept: Arc<(Mutex<Kept<T>>, Condvar)>,
 }
 
 impl<T> Breaker<T> {
-    pub(crate) fn end(&self) {
+    /// Ends it.
+    pub fn end(&self) {
         settle(&self.kept, Kept::Never);
     }
 
     /// Whether it is the breaker of this promise.
-    pub(crate) fn is_of(&self, promise: &Promise<T>) -> bool {
+    pub fn is_of(&self, promise: &Promise<T>) -> bool {
         Arc::ptr_eq(&self.kept, &promise.kept)
     }
 }
 
 impl<T> Promise<T> {
     /// What ends the waiting from another thread.
-    pub(crate) fn breaker(&self) -> Breaker<T> {
+    pub fn breaker(&self) -> Breaker<T> {
         Breaker { kept: self.kept.clone() }
     }
 
     /// Waits for the answer, until `deadline` at most.
-    pub(crate) fn wait_until(&self, deadline: Instant) -> Option<T> {
+    pub fn wait_until(&self, deadline: Instant) -> Option<T> {
         let mut kept = lock(&self.kept.0);
         loop {
             match std::mem::replace(&mut *kept, Kept::Never) {

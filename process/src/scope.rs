@@ -1,10 +1,10 @@
-//! What main itself contributes to the scope of every process's events, and the functions with which
-//! the application says it.
+//! What a process itself contributes to the scope of every process's events, and the functions with
+//! which the application says it.
 //!
 //! It is the application's threads that speak here, so nothing here waits: a breadcrumb is moved into
-//! a bounded ring, a change into a list. Whoever needs main's contribution takes both over first; only
-//! then is a breadcrumb turned into JSON and held against the limits of the contract. Before [`init`](crate::init) and after the guard is gone, all of it does nothing, as it
-//! is with `sentry`.
+//! a bounded ring, a change into a list. Whoever needs the contribution takes both over first; only
+//! then is a breadcrumb turned into JSON and held against the limits of the contract. Before `init` and
+//! after the guard is gone, all of it does nothing, as it is with `sentry`.
 //!
 //! What is said here holds for the whole process, on all of its threads, and for the events of all
 //! other processes. What is said to `sentry`'s own scope holds where it holds for `sentry`; of it the
@@ -20,42 +20,37 @@ use guardhouse_protocol::limits::{BREADCRUMB_BYTES, BREADCRUMB_MESSAGE_CHARS};
 use guardhouse_protocol::scope::{
     Attachment, Breadcrumb as Crumb, Field, Refusal, Refusals, ScopeUpdate,
 };
+use sentry::BeforeCallback;
 use sentry::protocol::{Breadcrumb, Context, Level, User, Value};
 use serde::Serialize;
 
-use crate::integration::call_about_breadcrumb;
-use crate::lock;
-use crate::running::with_house;
+use crate::running::with_scope;
+use crate::{Clock, call_about_breadcrumb, lock};
 
 /// Adds a breadcrumb: something that happened, which every event of every process shows from now on.
 /// It passes the application's `before_breadcrumb`, if there is one.
 ///
 /// ```
-/// use guardhouse_main::sentry::Breadcrumb;
+/// use sentry::Breadcrumb;
 ///
-/// guardhouse_main::add_breadcrumb(Breadcrumb {
+/// guardhouse_process::scope::add_breadcrumb(Breadcrumb {
 ///     category: Some("project".into()),
 ///     message: Some("opened".into()),
 ///     ..Breadcrumb::default()
 /// });
 /// ```
 pub fn add_breadcrumb(breadcrumb: Breadcrumb) {
-    with_house(|house| {
-        let breadcrumb = match &house.before_breadcrumb {
-            Some(hook) => match call_about_breadcrumb(hook, breadcrumb) {
-                Some(breadcrumb) => breadcrumb,
-                None => return,
-            },
-            None => breadcrumb,
-        };
-        house.main_scope.add_breadcrumb(breadcrumb);
+    with_scope(|scope| {
+        if let Some(breadcrumb) = scope.ask_about(breadcrumb) {
+            scope.add_breadcrumb(breadcrumb);
+        }
     });
 }
 
-/// Forgets the breadcrumbs that main has added.
+/// Forgets the breadcrumbs that this process has added.
 ///
 /// ```
-/// guardhouse_main::clear_breadcrumbs();
+/// guardhouse_process::scope::clear_breadcrumbs();
 /// ```
 pub fn clear_breadcrumbs() {
     configure_scope(|scope| {
@@ -66,9 +61,9 @@ pub fn clear_breadcrumbs() {
 /// Says who the user is, or with nothing that there is none.
 ///
 /// ```
-/// use guardhouse_main::sentry::User;
+/// use sentry::User;
 ///
-/// guardhouse_main::set_user(Some(User { id: Some("7".into()), ..User::default() }));
+/// guardhouse_process::scope::set_user(Some(User { id: Some("7".into()), ..User::default() }));
 /// ```
 pub fn set_user(user: Option<User>) {
     configure_scope(|scope| scope.set_user(user));
@@ -77,7 +72,7 @@ pub fn set_user(user: Option<User>) {
 /// Sets a tag.
 ///
 /// ```
-/// guardhouse_main::set_tag("channel", "beta");
+/// guardhouse_process::scope::set_tag("channel", "beta");
 /// ```
 pub fn set_tag(key: &str, value: impl Display) {
     configure_scope(|scope| scope.set_tag(key, value));
@@ -86,10 +81,10 @@ pub fn set_tag(key: &str, value: impl Display) {
 /// Sets a context.
 ///
 /// ```
-/// use guardhouse_main::sentry::protocol::{Context, Map};
+/// use sentry::protocol::{Context, Map};
 ///
 /// let project = Map::from([("kind".to_owned(), "sheet".into())]);
-/// guardhouse_main::set_context("project", Context::Other(project));
+/// guardhouse_process::scope::set_context("project", Context::Other(project));
 /// ```
 pub fn set_context(key: &str, context: impl Into<Context>) {
     configure_scope(|scope| scope.set_context(key, context));
@@ -98,7 +93,7 @@ pub fn set_context(key: &str, context: impl Into<Context>) {
 /// Sets an extra value.
 ///
 /// ```
-/// guardhouse_main::set_extra("documents", 3.into());
+/// guardhouse_process::scope::set_extra("documents", 3.into());
 /// ```
 pub fn set_extra(key: &str, value: Value) {
     configure_scope(|scope| scope.set_extra(key, value));
@@ -107,20 +102,16 @@ pub fn set_extra(key: &str, value: Value) {
 /// Changes several things of the scope at once: nobody sees some of them without the others.
 ///
 /// ```
-/// guardhouse_main::configure_scope(|scope| {
+/// guardhouse_process::scope::configure_scope(|scope| {
 ///     scope.set_tag("channel", "beta");
 ///     scope.remove_extra("documents");
 /// });
 /// ```
 pub fn configure_scope(configure: impl FnOnce(&mut Scope<'_>)) {
-    with_house(|house| {
-        if house.main_scope.configure(house.clock.now(), configure) {
-            house.take_over_main();
-        }
-    });
+    with_scope(|scope| scope.configure(configure));
 }
 
-/// Main's part of the scope, while it is being changed.
+/// This process's part of the scope, while it is being changed.
 ///
 /// What does not fit the limits of the contract is cut, and marked so in the event; what cannot be
 /// cut is left out, counted, and told in `debug` output.
@@ -171,7 +162,7 @@ impl Scope<'_> {
         self.unset(Field::context(key));
     }
 
-    /// Sets the level of main's events, and of those of other processes that have none.
+    /// Sets the level of this process's events, and of those of other processes that have none.
     pub fn set_level(&mut self, level: Option<Level>) {
         match level {
             Some(level) => self.set(Ok(Field::Level), &level),
@@ -239,12 +230,26 @@ impl Scope<'_> {
     }
 }
 
-/// What main's threads have said and nobody has taken over yet. The ring holds as many breadcrumbs as
-/// an event shows; a list of changes that grows long is to be taken over by whoever made it so.
-#[derive(Debug)]
-pub(crate) struct MainScope {
+/// What the process's threads have said and nobody has taken over yet. The ring holds as many
+/// breadcrumbs as an event shows; a list of changes that grows long is to be taken over by whoever made
+/// it so.
+pub struct OwnScope {
+    clock: Clock,
     max_breadcrumbs: usize,
+    before_breadcrumb: Option<BeforeCallback<Breadcrumb>>,
+    heard: Box<dyn Fn(Heard) + Send + Sync>,
     said: Mutex<Said>,
+}
+
+/// That something was said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// A breadcrumb.
+    Breadcrumb,
+    /// A change.
+    Change,
+    /// A change, and so much waits now that it has to be taken over by whoever hears this.
+    TooMuch,
 }
 
 #[derive(Debug, Default)]
@@ -257,12 +262,43 @@ struct Said {
 /// So many changes wait before they are taken over.
 const CHANGES: usize = 256;
 
-impl MainScope {
-    pub(crate) fn new(max_breadcrumbs: usize) -> Self {
-        Self { max_breadcrumbs, said: Mutex::default() }
+impl OwnScope {
+    /// A scope with nothing in it. `heard` is called on the application's thread each time something
+    /// was said, without a lock; it should not wait.
+    pub fn new(
+        max_breadcrumbs: usize,
+        before_breadcrumb: Option<BeforeCallback<Breadcrumb>>,
+        heard: impl Fn(Heard) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            clock: Clock::new(),
+            max_breadcrumbs,
+            before_breadcrumb,
+            heard: Box::new(heard),
+            said: Mutex::default(),
+        }
     }
 
-    pub(crate) fn add_breadcrumb(&self, breadcrumb: Breadcrumb) {
+    /// How many breadcrumbs an event shows.
+    pub fn max_breadcrumbs(&self) -> usize {
+        self.max_breadcrumbs
+    }
+
+    /// Now, by the clock that the scope is stamped with.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The breadcrumb as the application's `before_breadcrumb` wants it, if it does.
+    pub fn ask_about(&self, breadcrumb: Breadcrumb) -> Option<Breadcrumb> {
+        match &self.before_breadcrumb {
+            Some(hook) => call_about_breadcrumb(hook, breadcrumb),
+            None => Some(breadcrumb),
+        }
+    }
+
+    /// Adds a breadcrumb that the application was asked about.
+    pub fn add_breadcrumb(&self, breadcrumb: Breadcrumb) {
         // The ring bounds how many there are; one that is too large is cut before it gets there.
         let breadcrumb = if is_large(&breadcrumb) { cut(breadcrumb) } else { breadcrumb };
         let former = {
@@ -274,11 +310,12 @@ impl MainScope {
         };
         // Freed outside of the lock, since that takes longer than all the rest.
         drop(former);
+        (self.heard)(Heard::Breadcrumb);
     }
 
-    /// Lets the application change the scope. Says whether so much waits that it has to be taken
-    /// over.
-    pub(crate) fn configure(&self, at: Timestamp, configure: impl FnOnce(&mut Scope<'_>)) -> bool {
+    /// Lets the application change the scope.
+    pub fn configure(&self, configure: impl FnOnce(&mut Scope<'_>)) {
+        let at = self.now();
         // The application's function runs without a lock, so that it may do what it likes.
         let mut changes = Vec::new();
         let mut clears_breadcrumbs = false;
@@ -289,19 +326,23 @@ impl MainScope {
             clears_breadcrumbs: &mut clears_breadcrumbs,
             refusals: &mut refusals,
         });
-        let mut said = lock(&self.said);
-        if clears_breadcrumbs {
-            said.breadcrumbs.clear();
-        }
-        said.refusals.add(refusals);
-        said.changes.extend(changes.into_iter().map(|change| (change, at)));
-        said.changes.len() > CHANGES
+        let is_long = {
+            let mut said = lock(&self.said);
+            if clears_breadcrumbs {
+                said.breadcrumbs.clear();
+            }
+            said.refusals.add(refusals);
+            said.changes.extend(changes.into_iter().map(|change| (change, at)));
+            said.changes.len() > CHANGES
+        };
+        (self.heard)(if is_long { Heard::TooMuch } else { Heard::Change });
     }
 
     /// Takes over what was said: each change with its time, in order, and what was refused.
-    pub(crate) fn take(&self, at: Timestamp) -> (Vec<(ScopeUpdate, Timestamp)>, Refusals) {
+    pub fn take(&self) -> (Vec<(ScopeUpdate, Timestamp)>, Refusals) {
         let Said { breadcrumbs, mut changes, mut refusals } =
             std::mem::take(&mut *lock(&self.said));
+        let at = self.now();
         for breadcrumb in breadcrumbs {
             let json = to_json(&breadcrumb).ok_or(Refusal::WrongKind);
             match json.and_then(|json| ScopeUpdate::add_breadcrumb(json.as_value())) {
@@ -313,8 +354,14 @@ impl MainScope {
     }
 }
 
+impl std::fmt::Debug for OwnScope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OwnScope").field("said", &self.said).finish_non_exhaustive()
+    }
+}
+
 /// A value as JSON; nothing if it cannot be said in JSON.
-pub(crate) fn to_json<T: Serialize + ?Sized>(value: &T) -> Option<Json> {
+pub fn to_json<T: Serialize + ?Sized>(value: &T) -> Option<Json> {
     Json::parse(&serde_json::to_vec(value).ok()?).ok()
 }
 
@@ -354,15 +401,16 @@ fn cut(breadcrumb: Breadcrumb) -> Breadcrumb {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use guardhouse_protocol::scope::Contribution;
 
     use super::*;
 
-    const AT: Timestamp = Timestamp::EPOCH;
-
-    fn contribution(scope: &MainScope) -> (Contribution, Refusals) {
+    fn contribution(scope: &OwnScope) -> (Contribution, Refusals) {
         let mut contribution = Contribution::new(3);
-        let (changes, refusals) = scope.take(AT);
+        let (changes, refusals) = scope.take();
         for (change, at) in changes {
             contribution.apply(change, at).unwrap();
         }
@@ -370,8 +418,8 @@ mod tests {
     }
 
     fn said(configure: impl FnOnce(&mut Scope<'_>)) -> (Contribution, Refusals) {
-        let scope = MainScope::new(3);
-        scope.configure(AT, configure);
+        let scope = OwnScope::new(3, None, drop);
+        scope.configure(configure);
         contribution(&scope)
     }
 
@@ -408,7 +456,7 @@ mod tests {
 
     #[test]
     fn the_newest_breadcrumbs_are_kept_until_they_are_cleared() {
-        let scope = MainScope::new(3);
+        let scope = OwnScope::new(3, None, drop);
         let add = |number: u32| {
             let message = Some(number.to_string());
             scope.add_breadcrumb(Breadcrumb { message, ..Breadcrumb::default() });
@@ -423,7 +471,7 @@ mod tests {
             .collect();
         assert_eq!(messages, [r#""7""#, r#""8""#, r#""9""#]);
         add(10);
-        scope.configure(AT, |scope| {
+        scope.configure(|scope| {
             scope.clear_breadcrumbs();
         });
         assert_eq!(contribution(&scope).0.breadcrumbs().len(), 0);
@@ -431,7 +479,7 @@ mod tests {
 
     #[test]
     fn a_huge_breadcrumb_does_not_stay_huge() {
-        let scope = MainScope::new(3);
+        let scope = OwnScope::new(3, None, drop);
         let message = Some("x".repeat(10_000_000));
         scope.add_breadcrumb(Breadcrumb { message, ..Breadcrumb::default() });
         let held = lock(&scope.said).breadcrumbs[0].message.as_ref().unwrap().len();
@@ -440,8 +488,15 @@ mod tests {
 
     #[test]
     fn whoever_says_much_is_told_to_have_it_taken_over() {
-        let scope = MainScope::new(3);
-        let set = |number| scope.configure(AT, |scope| scope.set_tag("tag", number));
+        let too_much = Arc::new(AtomicBool::new(false));
+        let heard = too_much.clone();
+        let scope = OwnScope::new(3, None, move |said| {
+            heard.store(said == Heard::TooMuch, Ordering::Relaxed);
+        });
+        let set = |number| {
+            scope.configure(|scope| scope.set_tag("tag", number));
+            too_much.load(Ordering::Relaxed)
+        };
         assert!(!set(0));
         assert!((1..=CHANGES).any(set));
         assert_eq!(contribution(&scope).0.fields().count(), 1);

@@ -1,4 +1,4 @@
-//! The clock that main stamps its scope with.
+//! The clock that a process stamps its scope with.
 
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,17 +8,18 @@ use guardhouse_protocol::Timestamp;
 /// Wall-clock time that never goes back, so that what is said later also wins later when somebody
 /// sets the clock back.
 #[derive(Debug, Default)]
-pub(crate) struct Clock {
+pub struct Clock {
     latest: Mutex<Option<Timestamp>>,
 }
 
 impl Clock {
-    pub(crate) const fn new() -> Self {
+    /// A clock that has told no time yet.
+    pub const fn new() -> Self {
         Self { latest: Mutex::new(None) }
     }
 
     /// Now, or the latest time that was told if that is later.
-    pub(crate) fn now(&self) -> Timestamp {
+    pub fn now(&self) -> Timestamp {
         let now = timestamp(SystemTime::now());
         let mut latest = crate::lock(&self.latest);
         let now = latest.map_or(now, |latest| latest.max(now));
@@ -28,7 +29,7 @@ impl Clock {
 }
 
 /// A time of the system as protocol messages say it.
-pub(crate) fn timestamp(time: SystemTime) -> Timestamp {
+pub fn timestamp(time: SystemTime) -> Timestamp {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => {
             let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);

@@ -2,15 +2,16 @@
 
 /// The generator `SplitMix64`: small, and even enough to spread clients and to choose events.
 #[derive(Clone, Debug)]
-pub(crate) struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    pub(crate) const fn new(seed: u64) -> Self {
+    /// The same numbers for the same seed.
+    pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// A number from 0 to below 1.
-    pub(crate) fn fraction(&mut self) -> f64 {
+    pub fn fraction(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -31,7 +31,7 @@ thread_local! {
 }
 
 /// Lets the scope of a hub answer.
-pub(crate) fn install(hub: &Hub) {
+pub fn install(hub: &Hub) {
     hub.configure_scope(|scope| scope.add_event_processor(answer));
 }
 
@@ -45,13 +45,13 @@ fn answer(event: Event<'static>) -> Option<Event<'static>> {
 
 /// Remembers what the scope held, and tells what has changed.
 #[derive(Debug, Default)]
-pub(crate) struct Probe {
+pub struct Probe {
     seen: BTreeMap<Field, Json>,
 }
 
 impl Probe {
     /// What has changed in the scope of the main thread's hub since the last time.
-    pub(crate) fn look(&mut self, now: Timestamp) -> (Vec<ScopeUpdate>, Refusals) {
+    pub fn look(&mut self, now: Timestamp) -> (Vec<ScopeUpdate>, Refusals) {
         // A hub of its own, since changing a scope that others see could undo what they do.
         let copy = Hub::new_from_top(Hub::main());
         // Without a client, so that `sentry` does not report the dropped question in its debug output.

@@ -4,7 +4,7 @@ use std::fmt::Arguments;
 
 /// Says something if the application wants to hear it. A standard error that is closed is no reason
 /// to panic.
-pub(crate) fn say(wanted: bool, words: Arguments<'_>) {
+pub fn say(wanted: bool, words: Arguments<'_>) {
     use std::io::Write;
     if wanted {
         let _ = writeln!(std::io::stderr().lock(), "[guardhouse] {words}");
