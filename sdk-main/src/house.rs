@@ -15,15 +15,21 @@ use bytes::Bytes;
 use guardhouse_process::doorway::{Breaker, Doorway, Promised, Visitor, promise};
 use guardhouse_process::scope::{Heard, OwnScope};
 use guardhouse_process::{lock, say};
+use guardhouse_protocol::frame::Proof;
+use guardhouse_protocol::http::Answer;
 use guardhouse_protocol::json::Json;
 use guardhouse_protocol::limits::KIB;
 use guardhouse_protocol::scope::Field;
-use guardhouse_protocol::{Channel, FeedbackResult};
+use guardhouse_protocol::{Channel, FeedbackResult, Namespace};
 use sentry::protocol::{Breadcrumb, EnvelopeItem, ItemContainer};
 use sentry::{BeforeCallback, Envelope};
 use uuid::Uuid;
 
 use crate::contexts::Screen;
+use crate::ipc::pushes::Pushes;
+use crate::ipc::renderers::Renderers;
+use crate::ipc::room::Room;
+use crate::ipc::service::Call;
 use crate::losses::{Category, Losses, Reason};
 use crate::merge::{MergedScope, Process, Scopes};
 use crate::options::{EventProcessor, RendererInfo};
@@ -38,6 +44,12 @@ pub(crate) struct House {
     /// What is known of the application and the machine, once it is.
     contexts: Mutex<Option<Arc<Json>>>,
     doorway: Doorway<Visit>,
+    /// The native renderers that are there.
+    pub(crate) renderers: Mutex<Renderers>,
+    /// What main tells them.
+    pub(crate) pushes: Pushes,
+    /// How much of main they may take up.
+    pub(crate) room: Room,
     /// What did not get into the doorway.
     losses: Mutex<Losses>,
     is_bound: AtomicBool,
@@ -55,6 +67,11 @@ pub(crate) enum Visit {
     Captured(Box<Envelope>),
     /// A renderer says something.
     Message { from: RendererInfo, channel: Channel, bytes: Bytes, answer: Answering },
+    /// A native renderer asks for something.
+    Native(Call),
+    /// Main has handed a socket to a process that it starts.
+    #[cfg(unix)]
+    Inherited(std::os::unix::net::UnixStream),
     /// A renderer is gone.
     Gone(Uuid),
     /// Somebody waits until all of what came before has been sent.
@@ -99,7 +116,7 @@ impl Drop for Answering {
         self.put(if self.is_feedback {
             MessageAnswer::Feedback(FeedbackResult::default())
         } else {
-            MessageAnswer::Refused("main takes nothing any more".to_owned())
+            MessageAnswer::closed()
         });
     }
 }
@@ -114,8 +131,25 @@ pub enum MessageAnswer {
     NotDurable,
     /// What became of user feedback.
     Feedback(FeedbackResult),
-    /// It was refused. The text says why.
-    Refused(String),
+    /// It was refused.
+    #[non_exhaustive]
+    Refused {
+        /// The status with which a host answers a request of a page.
+        status: u16,
+        /// Why, for a person.
+        why: String,
+    },
+}
+
+impl MessageAnswer {
+    pub(crate) fn refused(status: Answer, why: impl Into<String>) -> Self {
+        Self::Refused { status: status.status(), why: why.into() }
+    }
+
+    /// Main takes nothing any more. Whoever can keep what it said should.
+    pub(crate) fn closed() -> Self {
+        Self::refused(Answer::Busy, "main takes nothing any more")
+    }
 }
 
 impl Visitor for Visit {
@@ -169,6 +203,7 @@ impl House {
         max_breadcrumbs: usize,
         before_breadcrumb: Option<BeforeCallback<Breadcrumb>>,
         processors: Vec<EventProcessor>,
+        (namespace, proof): (&Namespace, Proof),
     ) -> Arc<Self> {
         Arc::new_cyclic(|house: &Weak<Self>| Self {
             own_scope: Arc::new(OwnScope::new(max_breadcrumbs, before_breadcrumb, {
@@ -186,6 +221,9 @@ impl House {
             scopes: Mutex::new(Scopes::new(max_breadcrumbs)),
             contexts: Mutex::default(),
             doorway: Doorway::new(),
+            renderers: Mutex::new(Renderers::new(namespace, proof)),
+            pushes: Pushes::new(),
+            room: Room::new(),
             losses: Mutex::default(),
             is_bound: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
@@ -222,7 +260,7 @@ impl House {
                 // It was not looked into, so what it held cannot be told.
                 self.count_lost(Reason::QueueOverflow);
             }
-            answer.tell(MessageAnswer::Refused("main takes nothing at the moment".to_owned()));
+            answer.tell(MessageAnswer::refused(Answer::Busy, "main takes nothing at the moment"));
         }
     }
 

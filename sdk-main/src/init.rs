@@ -19,6 +19,7 @@ use crate::error::InitError;
 use crate::guard::Guard;
 use crate::house::House;
 use crate::integration::{self, ScopeOfAll};
+use crate::ipc::renderers::secret;
 use crate::options::Options;
 use crate::transport::Transport;
 use crate::watch::{self, Orders};
@@ -71,12 +72,14 @@ fn start(options: Options) -> Result<Guard, InitError> {
     // The hub of whatever thread touches `sentry` first is the one that all new threads begin with. It
     // has to be this thread's, which is the application's, and not the one that is started below.
     let _ = Hub::main();
+    let proof = secret();
     let mut sentry = settle(&options);
     let house = House::new(
         sentry.debug,
         sentry.max_breadcrumbs,
         sentry.before_breadcrumb.take(),
         options.processors.clone(),
+        (&ipc_namespace, proof.clone()),
     );
     let orders = Orders::new(&options, &sentry, dsn.as_ref(), &ipc_namespace, cache_dir)?;
     let thread = watch::start(house.clone(), orders)?;

@@ -9,6 +9,7 @@ mod closing;
 mod flushes;
 mod hearing;
 mod life;
+mod natives;
 mod orders;
 mod spotlight;
 
@@ -262,6 +263,9 @@ impl Watch {
             Visit::Message { from, channel, bytes, answer } => {
                 self.hear(&from, channel, bytes, answer);
             }
+            Visit::Native(call) => self.native(call),
+            #[cfg(unix)]
+            Visit::Inherited(_) => {}
             Visit::Gone(id) => {
                 self.gone.push_back(id);
                 if self.gone.len() > RENDERERS {

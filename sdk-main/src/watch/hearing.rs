@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use bytes::Bytes;
+use guardhouse_protocol::http::Answer;
 use guardhouse_protocol::{Channel, Envelope, FeedbackResult, Item, ItemType, Message};
 use uuid::Uuid;
 
@@ -14,7 +15,7 @@ use crate::losses::{Losses, Reason};
 use crate::merge::{MergedScope, Process, Sender};
 use crate::options::RendererInfo;
 use crate::outbox::WhenSent;
-use crate::outbox::http::Answer;
+use crate::outbox::http::Answer as SentryAnswer;
 use crate::outbox::spool::Placed;
 
 impl Watch {
@@ -88,7 +89,7 @@ impl Watch {
         }
         if self.gone.contains(&from.id) {
             // It was said before the renderer was gone, and came later.
-            return answer.tell(MessageAnswer::Refused("the renderer is gone".to_owned()));
+            return answer.tell(MessageAnswer::refused(Answer::Unproven, "the renderer is gone"));
         }
         match self.intake.handle(id, channel, bytes, Patience::Forgets, now) {
             Outcome::Taken(accepted) => {
@@ -109,11 +110,11 @@ impl Watch {
             }
             Outcome::Coalesced => answer.tell(MessageAnswer::Taken),
             Outcome::NotYet { .. } => {
-                answer.tell(MessageAnswer::Refused("it is too much at the moment".to_owned()));
+                answer.tell(MessageAnswer::refused(Answer::Busy, "it is too much at the moment"));
             }
             Outcome::Refused(refused) => {
                 self.house.say(format_args!("{refused}"));
-                answer.tell(MessageAnswer::Refused(refused.to_string()));
+                answer.tell(MessageAnswer::refused(refused.answer(), refused.to_string()));
             }
         }
     }
@@ -187,7 +188,7 @@ impl Watch {
             // heard is what `renderers` knows.
             Message::Start | Message::Status(_) => MessageAnswer::Taken,
             // A host takes a stream in piece by piece, and hands over what it was about.
-            _ => MessageAnswer::Refused("it cannot be said in one message".to_owned()),
+            _ => MessageAnswer::refused(Answer::Forbidden, "it cannot be said in one message"),
         }
     }
 
@@ -218,7 +219,9 @@ impl Watch {
         match placed {
             Placed::Disk(_) => MessageAnswer::Taken,
             Placed::Memory(_) => MessageAnswer::NotDurable,
-            Placed::Refused => MessageAnswer::Refused("there is no room for it".to_owned()),
+            Placed::Refused => {
+                MessageAnswer::refused(Answer::OverBudget, "there is no room for it")
+            }
         }
     }
 
@@ -286,7 +289,7 @@ impl Watch {
 
 /// Tells a renderer what became of its feedback.
 fn answer_feedback(answer: Answering) -> WhenSent {
-    Box::new(|sent: Option<&Answer>| {
+    Box::new(|sent: Option<&SentryAnswer>| {
         let result = sent.map_or_else(FeedbackResult::default, |sent| FeedbackResult {
             status_code: Some(sent.status),
             rate_limits: sent.rate_limits.clone(),

@@ -236,7 +236,7 @@ fn post(guard: &Guard, from: &str, channel: Channel, message: String, about: &st
             MessageAnswer::Taken => "taken".to_owned(),
             MessageAnswer::NotDurable => "memory".to_owned(),
             MessageAnswer::Feedback(result) => format!("feedback {}", result.to_json()),
-            MessageAnswer::Refused(why) => format!("refused {why}"),
+            MessageAnswer::Refused { why, .. } => format!("refused {why}"),
             other => format!("{other:?}"),
         };
         say(&format!("answer {about} {answer}"));
