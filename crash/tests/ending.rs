@@ -175,7 +175,10 @@ fn nothing_is_missed_while_the_parent_is_waiting_for_it() {
         let watched = Watched::open(grandchild.pid).unwrap();
         go(&mut grandchild.parent);
         let status = ended(&watched);
-        assert!([Status::Code(3), if_the_kernel_knows(Status::Code(3))].contains(&status));
+        assert!(
+            [Status::Code(3), if_the_kernel_knows(Status::Code(3))].contains(&status),
+            "{status:?}"
+        );
     }
 }
 

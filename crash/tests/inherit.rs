@@ -10,6 +10,9 @@ use guardhouse_crash::inherit;
 
 const VARIABLE: &str = "GUARDHOUSE_TEST_SOCKET";
 
+/// Set for children only, so that nobody else plays their roles.
+const IS_CHILD: &str = "GUARDHOUSE_TEST_IS_CHILD";
+
 /// What a child exits with that found no socket.
 const NOTHING: i32 = 42;
 
@@ -17,7 +20,7 @@ const NOTHING: i32 = 42;
 fn child(role: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", role, "--ignored", "--nocapture", "--test-threads=1"]);
-    command.stdout(Stdio::null());
+    command.env(IS_CHILD, "1").stdout(Stdio::null());
     command
 }
 
@@ -26,6 +29,10 @@ fn given(command: &mut Command) -> UnixStream {
     let (ours, theirs) = UnixStream::pair().unwrap();
     inherit::give(command, theirs.into(), VARIABLE).unwrap();
     ours
+}
+
+fn is_child() -> bool {
+    std::env::var_os(IS_CHILD).is_some()
 }
 
 fn taken() -> Option<UnixStream> {
@@ -39,6 +46,9 @@ fn code_of(child: &mut Child) -> Option<i32> {
 #[test]
 #[ignore = "is a child of other tests"]
 fn role_echo() {
+    if !is_child() {
+        return;
+    }
     let Some(mut socket) = taken() else { std::process::exit(NOTHING) };
     let mut word = [0; 4];
     while socket.read_exact(&mut word).is_ok() {
@@ -49,6 +59,9 @@ fn role_echo() {
 #[test]
 #[ignore = "is a child of other tests"]
 fn role_take_then_start_another() {
+    if !is_child() {
+        return;
+    }
     let Some(mut socket) = taken() else { std::process::exit(NOTHING) };
     let grandchild = child("role_echo").status().unwrap();
     socket.write_all(&[u8::from(grandchild.code() == Some(NOTHING))]).unwrap();
@@ -57,6 +70,9 @@ fn role_take_then_start_another() {
 #[test]
 #[ignore = "is a child of other tests"]
 fn role_take_twice() {
+    if !is_child() {
+        return;
+    }
     let first = taken();
     std::process::exit(i32::from(first.is_some()) + 2 * i32::from(taken().is_some()));
 }
@@ -107,7 +123,7 @@ fn what_runs_behind_a_shell_takes_what_the_shell_left() {
     let plain = child("role_echo");
     let mut command = Command::new("sh");
     command.args(["-c", r#""$0" "$@"; exit $?"#]).arg(plain.get_program()).args(plain.get_args());
-    command.stdout(Stdio::null());
+    command.env(IS_CHILD, "1").stdout(Stdio::null());
     let mut socket = given(&mut command);
     let mut child = command.spawn().unwrap();
     assert_echoes(&mut socket, b"ping");
@@ -202,7 +218,7 @@ fn a_child_that_could_not_start_took_nothing() {
     let program = folder.join("renderer");
     let plain = child("role_echo");
     let mut command = Command::new(&program);
-    command.args(plain.get_args()).stdout(Stdio::null());
+    command.args(plain.get_args()).env(IS_CHILD, "1").stdout(Stdio::null());
     let mut socket = given(&mut command);
     assert!(command.spawn().is_err());
     std::os::unix::fs::symlink(plain.get_program(), &program).unwrap();

@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::ioctl::{Updater, ioctl, opcode};
+use rustix::ioctl::{Opcode, Updater, ioctl, opcode};
 use rustix::process::{
     Pid, PidfdFlags, WaitId, WaitIdOptions, WaitIdStatus, geteuid, pidfd_open, waitid,
 };
@@ -18,9 +18,12 @@ use rustix::process::{
 use super::Status;
 use crate::process::linux::Stat;
 
-/// So often it is looked again while the process is being taken off the list of processes. That is a
-/// matter of microseconds in the kernel.
-const LOOKS: usize = 100;
+/// How long somebody else may take between having begun to wait for the process and having done so.
+/// It is a matter of microseconds in the kernel, and almost never seen.
+const BETWEEN: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+
+/// So often it is looked: before that, and after.
+const LOOKS: usize = 2;
 
 #[derive(Debug)]
 pub(super) struct Process {
@@ -59,7 +62,7 @@ impl Process {
             if let Some(status) = self.as_onlooker() {
                 return status;
             }
-            std::thread::yield_now();
+            self.wait_until_it_was_waited_for();
         }
         Status::Unknown
     }
@@ -72,20 +75,26 @@ impl Process {
     }
 
     fn after_it_was_waited_for(&self) -> Told {
+        // The kernel looks for what it has kept and then for the process. If the one came and the
+        // other went between these looks, it has found neither.
+        match self.ask().or_else(|error| if error == Errno::SRCH { self.ask() } else { Err(error) })
+        {
+            Ok(info) if info.mask & INFO_EXIT != 0 => {
+                Told::Status(Status::from_wait(info.exit_code))
+            }
+            Ok(_) => Told::NotYet,
+            Err(_) => Told::Never,
+        }
+    }
+
+    fn ask(&self) -> Result<Info, Errno> {
+        const GET_INFO: Opcode = opcode::read_write::<Info>(0xff, 11);
+
         let mut info = Info { mask: INFO_EXIT, ..Info::default() };
         // SAFETY: The operation reads and writes as many bytes as its code says, which is the size of
         // an `Info`, and any bytes make one.
-        let asked = unsafe {
-            ioctl(
-                &self.pidfd,
-                Updater::<{ opcode::read_write::<Info>(0xff, 11) }, Info>::new(&mut info),
-            )
-        };
-        match asked {
-            Ok(()) if info.mask & INFO_EXIT != 0 => Told::Status(Status::from_wait(info.exit_code)),
-            Ok(()) => Told::NotYet,
-            Err(_) => Told::Never,
-        }
+        unsafe { ioctl(&self.pidfd, Updater::<GET_INFO, Info>::new(&mut info)) }?;
+        Ok(info)
     }
 
     /// What `/proc` says of a process that nobody has waited for.
@@ -101,6 +110,11 @@ impl Process {
         // The id belonged to this process all the while if it still does.
         (stat.state == 'Z' && may_know && !self.is_waited_for())
             .then(|| Status::from_wait(stat.exit_code))
+    }
+
+    fn wait_until_it_was_waited_for(&self) {
+        // A hang-up is told without being asked for. Nothing else is asked for here.
+        let _ = poll(&mut [PollFd::new(&self.pidfd, PollFlags::empty())], Some(&BETWEEN));
     }
 
     fn is_waited_for(&self) -> bool {
