@@ -1,5 +1,6 @@
 //! What the application holds while it runs: the means to flush and to end, and what hosts need.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -39,6 +40,8 @@ pub struct Guard {
     pub(crate) shutdown_timeout: Duration,
     pub(crate) ipc_mode: IpcMode,
     pub(crate) ipc_namespace: Namespace,
+    /// Where the note lies that leads renderers here, if there is one.
+    pub(crate) note: Option<PathBuf>,
     pub(crate) get_sessions: Option<GetSessions>,
     pub(crate) attach_screenshot: bool,
 }
@@ -107,6 +110,61 @@ impl Guard {
     /// A renderer is gone: what it contributed to the scope goes with it. A host calls this.
     pub fn renderer_gone(&self, id: Uuid) {
         self.house.ask(Visit::Gone(id));
+    }
+
+    /// The native renderers that are there: who they are, how they talk to main, and since when.
+    ///
+    /// ```no_run
+    /// # fn show(guard: &guardhouse_main::Guard) {
+    /// for renderer in guard.renderers() {
+    ///     println!("{} is process {}", renderer.name, renderer.pid);
+    /// }
+    /// # }
+    /// ```
+    pub fn renderers(&self) -> Vec<Renderer> {
+        lock(&self.house.renderers).all()
+    }
+
+    /// How many wanted to be native renderers and were not let in, or broke the rules, by reason. Debug
+    /// output explains each.
+    pub fn turned_away(&self) -> Vec<(&'static str, u64)> {
+        lock(&self.house.renderers).turned_away()
+    }
+
+    /// Says how all renderers are to behave from now on, also those that come later: whether to keep
+    /// quiet, what to sample, which logs to send. What it leaves open is each renderer's own choice
+    /// again. Main holds those to it that cannot be told, such as the SDK in a page.
+    ///
+    /// ```no_run
+    /// # fn quiet(guard: &guardhouse_main::Guard) {
+    /// use guardhouse_main::{Config, LogLevel};
+    ///
+    /// guard.configure_renderers(&Config { log_level: Some(LogLevel::Warn), ..Config::default() });
+    /// # }
+    /// ```
+    pub fn configure_renderers(&self, config: &Config) {
+        *lock(&self.house.config) = *config;
+        self.house.pushes.configure(config);
+    }
+
+    /// Lets all renderers continue the trace that is going on on this thread.
+    pub fn share_trace(&self) {
+        if let Some(trace) = current_trace() {
+            self.house.pushes.trace(&trace, None);
+        }
+    }
+
+    /// Lets all other renderers continue the trace of one of them, as it has told it with its scope.
+    /// Says whether it has told one.
+    pub fn relay_trace_of(&self, renderer: Uuid) -> bool {
+        let trace = self.house.with_scopes(|scopes| {
+            let entry = scopes.get(Process::Renderer(renderer))?.get(&Field::Propagation)?;
+            trace_of(entry.value().as_value())
+        });
+        if let Some(trace) = &trace {
+            self.house.pushes.trace(trace, Some(renderer));
+        }
+        trace.is_some()
     }
 
     /// How renderers reach main.

@@ -20,7 +20,7 @@ use guardhouse_protocol::http::Answer;
 use guardhouse_protocol::json::Json;
 use guardhouse_protocol::limits::KIB;
 use guardhouse_protocol::scope::Field;
-use guardhouse_protocol::{Channel, FeedbackResult, Namespace};
+use guardhouse_protocol::{Channel, Config, FeedbackResult, Namespace};
 use sentry::protocol::{Breadcrumb, EnvelopeItem, ItemContainer};
 use sentry::{BeforeCallback, Envelope};
 use uuid::Uuid;
@@ -48,6 +48,8 @@ pub(crate) struct House {
     pub(crate) renderers: Mutex<Renderers>,
     /// What main tells them.
     pub(crate) pushes: Pushes,
+    /// How they are to behave.
+    pub(crate) config: Mutex<Config>,
     /// How much of main they may take up.
     pub(crate) room: Room,
     /// What did not get into the doorway.
@@ -101,6 +103,18 @@ impl Answering {
 
     pub(crate) fn tell(mut self, answer: MessageAnswer) {
         self.put(answer);
+    }
+
+    /// Tells somebody else as well.
+    pub(crate) fn also(&mut self, other: Self) {
+        let both = (self.tell.take(), other);
+        self.tell = Some(Box::new(move |answer: MessageAnswer| {
+            let (first, other) = both;
+            other.tell(answer.clone());
+            if let Some(first) = first {
+                first(answer);
+            }
+        }));
     }
 
     fn put(&mut self, answer: MessageAnswer) {
@@ -223,6 +237,7 @@ impl House {
             doorway: Doorway::new(),
             renderers: Mutex::new(Renderers::new(namespace, proof)),
             pushes: Pushes::new(),
+            config: Mutex::default(),
             room: Room::new(),
             losses: Mutex::default(),
             is_bound: AtomicBool::new(false),

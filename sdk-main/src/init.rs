@@ -81,7 +81,9 @@ fn start(options: Options) -> Result<Guard, InitError> {
         options.processors.clone(),
         (&ipc_namespace, proof.clone()),
     );
-    let orders = Orders::new(&options, &sentry, dsn.as_ref(), &ipc_namespace, cache_dir)?;
+    let mut orders =
+        Orders::new(&options, &sentry, dsn.as_ref(), &ipc_namespace, cache_dir.clone())?;
+    let note = orders.open_ways(&house, proof, &cache_dir);
     let thread = watch::start(house.clone(), orders)?;
 
     let shutdown_timeout = options.shutdown_timeout.unwrap_or(sentry.shutdown_timeout);
@@ -97,6 +99,7 @@ fn start(options: Options) -> Result<Guard, InitError> {
         shutdown_timeout,
         ipc_mode: options.ipc_mode,
         ipc_namespace,
+        note,
         get_sessions: options.get_sessions,
         attach_screenshot: options.attach_screenshot,
     })

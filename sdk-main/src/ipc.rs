@@ -10,6 +10,9 @@
 //! who they are, messages of each that have no answer, large messages of all together. Whoever has
 //! used up its share is not read from until there is some again, which holds up nobody else.
 
+pub(crate) mod classic;
+mod command;
+mod listeners;
 pub(crate) mod protocol;
 pub(crate) mod pushes;
 pub(crate) mod renderers;
@@ -17,5 +20,9 @@ pub(crate) mod room;
 pub(crate) mod service;
 pub(crate) mod window;
 
+pub use command::CommandExt;
+pub(crate) use listeners::Listeners;
+#[cfg(unix)]
+pub(crate) use listeners::serve_inherited;
 pub use renderers::{Renderer, Way};
 pub(crate) use service::Service;

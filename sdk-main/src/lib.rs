@@ -59,7 +59,7 @@ pub use guardhouse_process::scope::{
     set_user,
 };
 pub use guardhouse_protocol::scope::Attachment;
-pub use guardhouse_protocol::{Channel, FeedbackResult, IpcMode};
+pub use guardhouse_protocol::{Channel, Config, FeedbackResult, IpcMode, LogLevel};
 pub use sentry;
 pub use uuid::Uuid;
 
@@ -68,6 +68,6 @@ pub use error::InitError;
 pub use guard::Guard;
 pub use house::MessageAnswer;
 pub use init::init;
-pub use ipc::{Renderer, Way};
+pub use ipc::{CommandExt, Renderer, Way};
 pub use options::{App, EventProcessor, Options, PageSession, RendererInfo, SPOTLIGHT_URL};
 pub use session::SessionMode;

@@ -70,18 +70,27 @@ pub struct RendererInfo {
     pub name: Option<String>,
     /// The address of its page, if it shows one.
     pub url: Option<String>,
+    /// Its process id, if it is a native renderer.
+    pub pid: Option<u32>,
 }
 
 impl RendererInfo {
     /// A renderer of which nothing is known but its id.
     pub const fn new(id: Uuid) -> Self {
-        Self { id, name: None, url: None }
+        Self { id, name: None, url: None, pid: None }
     }
 
     /// The same, with the name that it gave itself.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// The same, with its process id.
+    #[must_use]
+    pub fn with_pid(mut self, pid: u32) -> Self {
+        self.pid = Some(pid);
         self
     }
 

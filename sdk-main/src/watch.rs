@@ -32,14 +32,16 @@ use crate::contexts::{self, Contexts};
 use crate::error::InitError;
 use crate::house::{House, Visit};
 use crate::intake::Intake;
+use crate::ipc::Listeners;
 use crate::losses::Reason;
 use crate::merge::{Merge, OWN_CONTEXT};
-use crate::options::GetRendererName;
+use crate::options::{GetRendererName, RendererInfo};
 use crate::outbox::Outbox;
 use batch::Batch;
 use closing::Closing;
 use flushes::Flushes;
 use life::Life;
+use natives::Natives;
 use spotlight::Spotlight;
 
 /// So many visits are taken before timers and uploads have their turn.
@@ -115,12 +117,21 @@ struct Watch {
     started: SystemTime,
     looked_around: Option<Instant>,
     /// The renderers that have been heard of and are not gone.
-    renderers: BTreeMap<Uuid, Instant>,
+    renderers: BTreeMap<Uuid, Heard>,
     /// Those that are gone, the last ones: what they said may come later.
     gone: VecDeque<Uuid>,
+    natives: Natives,
+    listeners: Option<Listeners>,
     consent: orders::Consent,
     dice: Random,
     closing: Option<Closing>,
+}
+
+/// A renderer of which something was heard.
+struct Heard {
+    /// When it was heard last.
+    at: Instant,
+    info: RendererInfo,
 }
 
 impl Watch {
@@ -148,6 +159,8 @@ impl Watch {
             started: orders.started,
             looked_around: None,
             renderers: BTreeMap::new(),
+            natives: Natives::default(),
+            listeners: orders.listeners,
             gone: VecDeque::new(),
             consent,
             dice: orders.dice,
@@ -159,6 +172,9 @@ impl Watch {
     /// Stands watch until the application ends. Says what is left to do then.
     async fn stand(mut self) -> Option<Closing> {
         self.look_around();
+        if let Some(listeners) = &mut self.listeners {
+            listeners.listen(&self.house);
+        }
         loop {
             let mut is_idle = false;
             for _ in 0..VISITS_AT_ONCE {
@@ -175,6 +191,10 @@ impl Watch {
                     self.life.handle_time(outbox);
                 }
                 return Some(closing.with(self.outbox));
+            }
+            if is_idle && self.natives.is_anyone_waiting() {
+                self.guarded(Self::go_on_alone);
+                is_idle = !self.natives.is_anyone_waiting();
             }
             if !is_idle {
                 // More is waiting; but what has come over the network is looked at before.
@@ -219,14 +239,20 @@ impl Watch {
     fn step(&mut self) -> Option<Instant> {
         let now = Instant::now();
         while let Some(accepted) = self.intake.poll(now) {
-            self.guarded(|watch| drop(watch.accept(None, accepted, None)));
+            self.guarded(|watch| drop(watch.accept(accepted, None)));
         }
+        self.look_after_natives(now);
         let mut losses = self.intake.take_losses();
         losses.add(&self.house.take_losses());
         if self.batch.is_due(now) {
             self.send_batch();
         }
-        let mut wakes = vec![self.intake.poll_timeout(), self.batch.timeout(), self.life.timeout()];
+        let mut wakes = vec![
+            self.intake.poll_timeout(),
+            self.batch.timeout(),
+            self.life.timeout(),
+            self.natives.timeout(),
+        ];
         if let Some(outbox) = &mut self.outbox {
             outbox.count(&losses);
             self.life.handle_time(outbox);
@@ -265,14 +291,8 @@ impl Watch {
             }
             Visit::Native(call) => self.native(call),
             #[cfg(unix)]
-            Visit::Inherited(_) => {}
-            Visit::Gone(id) => {
-                self.gone.push_back(id);
-                if self.gone.len() > RENDERERS {
-                    self.gone.pop_front();
-                }
-                self.forget(id);
-            }
+            Visit::Inherited(socket) => crate::ipc::serve_inherited(&self.house, socket),
+            Visit::Gone(id) => self.gone(id),
             Visit::Flush { deadline, sent } => {
                 self.send_batch();
                 match &mut self.outbox {
@@ -310,6 +330,9 @@ impl Watch {
                 self.look_around();
             }
             Visit::Close { deadline, done } => {
+                // Whoever comes now should look for the next main.
+                self.listeners = None;
+                self.take_last_words();
                 self.send_batch();
                 if let Some(outbox) = &mut self.outbox {
                     self.life.exit(outbox);

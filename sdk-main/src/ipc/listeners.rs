@@ -122,7 +122,8 @@ fn open_port() -> io::Result<std::net::TcpListener> {
 #[cfg(unix)]
 pub(crate) fn serve_inherited(house: &Arc<House>, socket: std::os::unix::net::UnixStream) {
     let service = Service::new(house.clone());
-    let stream = socket.set_nonblocking(true).and_then(|()| tokio::net::UnixStream::from_std(socket));
+    let stream =
+        socket.set_nonblocking(true).and_then(|()| tokio::net::UnixStream::from_std(socket));
     match stream {
         Ok(stream) => drop(tokio::spawn(classic::serve(service, stream, Entrance::Inherited))),
         Err(error) => house.say(format_args!("a child cannot use its socket: {error}")),
@@ -183,8 +184,7 @@ async fn accept(service: Service, listener: tokio::net::UnixListener) {
             service.turn_away("connections", format_args!("there are too many connections"));
             continue;
         };
-        let entrance =
-            Entrance::Socket { pid: peer.pid().and_then(|pid| u32::try_from(pid).ok()) };
+        let entrance = Entrance::Socket { pid: peer.pid().and_then(|pid| u32::try_from(pid).ok()) };
         let service = service.clone();
         tokio::spawn(async move {
             classic::serve(service, stream, entrance).await;

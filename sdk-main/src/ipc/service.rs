@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use guardhouse_crash::ending::Status;
 use guardhouse_process::lock;
 use guardhouse_protocol::frame::{Hello, MessageId, Proof, Rejection, Welcome};
 use guardhouse_protocol::{Channel, StreamOpening};
@@ -52,6 +53,8 @@ pub(crate) enum Call {
     Left { renderer: Uuid },
     /// A connection of it is closed.
     Unlinked { renderer: Uuid },
+    /// Its process has ended.
+    Ended { renderer: Uuid, status: Status },
 }
 
 /// What became of a stream's opening or piece.

@@ -8,7 +8,7 @@ use guardhouse_protocol::http::Answer;
 use guardhouse_protocol::{Channel, Envelope, FeedbackResult, Item, ItemType, Message};
 use uuid::Uuid;
 
-use super::{RENDERER, RENDERERS, Watch};
+use super::{Heard, RENDERER, RENDERERS, Watch};
 use crate::house::{Answering, MessageAnswer};
 use crate::intake::{Accepted, Outcome, Patience, RendererId};
 use crate::losses::{Losses, Reason};
@@ -96,14 +96,14 @@ impl Watch {
                 for refused in &accepted.taken_out {
                     self.house.say(format_args!("{refused}"));
                 }
-                self.heard(from.id, now);
+                self.heard(from, now);
                 let is_feedback = channel == Channel::Feedback;
                 let (when_sent, answer) = if is_feedback {
                     (Some(answer_feedback(answer)), None)
                 } else {
                     (None, Some(answer))
                 };
-                let answered = self.accept(Some(from), *accepted, when_sent);
+                let answered = self.accept(*accepted, when_sent);
                 if let Some(answer) = answer {
                     answer.tell(answered);
                 }
@@ -122,7 +122,6 @@ impl Watch {
     /// What a renderer says and may say.
     pub(super) fn accept(
         &mut self,
-        from: Option<&RendererInfo>,
         accepted: Accepted,
         when_sent: Option<WhenSent>,
     ) -> MessageAnswer {
@@ -141,7 +140,7 @@ impl Watch {
                 MessageAnswer::Taken
             }
             Message::Envelope(envelope) | Message::Feedback(envelope) => {
-                let sender = self.sender(id, from);
+                let sender = self.sender(id);
                 let scope = self.scope_for(Process::Renderer(id));
                 let now = self.house.own_scope.now();
                 let merged =
@@ -159,8 +158,7 @@ impl Watch {
                 }
             }
             Message::Log(log) => {
-                let (sender, scope) =
-                    (self.sender(id, from), self.scope_for(Process::Renderer(id)));
+                let (sender, scope) = (self.sender(id), self.scope_for(Process::Renderer(id)));
                 let log = self.merge.log(log, &sender, &scope, self.house.own_scope.now());
                 if !self.batch.has_room_for(log.text()) {
                     self.send_batch();
@@ -169,8 +167,7 @@ impl Watch {
                 MessageAnswer::Taken
             }
             Message::Metric(metric) => {
-                let (sender, scope) =
-                    (self.sender(id, from), self.scope_for(Process::Renderer(id)));
+                let (sender, scope) = (self.sender(id), self.scope_for(Process::Renderer(id)));
                 let metric = self.merge.metric(metric, &sender, &scope, self.house.own_scope.now());
                 if !self.batch.has_room_for(metric.text()) {
                     self.send_batch();
@@ -253,8 +250,9 @@ impl Watch {
     }
 
     /// What a renderer is called in what it reports.
-    pub(super) fn sender(&self, id: Uuid, from: Option<&RendererInfo>) -> Sender {
-        let info = from.cloned().unwrap_or_else(|| RendererInfo::new(id));
+    pub(super) fn sender(&self, id: Uuid) -> Sender {
+        let info = self.renderers.get(&id).map(|known| known.info.clone());
+        let info = info.unwrap_or_else(|| RendererInfo::new(id));
         let asked = self
             .get_renderer_name
             .as_ref()
@@ -265,12 +263,17 @@ impl Watch {
 
     /// A renderer was heard. Those of which nothing was heard for the longest make room, should a host
     /// not tell when one is gone.
-    pub(super) fn heard(&mut self, id: Uuid, now: Instant) {
-        if self.renderers.insert(id, now).is_some() {
+    pub(super) fn heard(&mut self, info: &RendererInfo, at: Instant) {
+        if let Some(known) = self.renderers.get_mut(&info.id) {
+            known.at = at;
+            if known.info != *info {
+                known.info = info.clone();
+            }
             return;
         }
+        self.renderers.insert(info.id, Heard { at, info: info.clone() });
         if self.renderers.len() > RENDERERS {
-            let oldest = self.renderers.iter().min_by_key(|(_, heard)| **heard);
+            let oldest = self.renderers.iter().min_by_key(|(_, heard)| heard.at);
             if let Some(oldest) = oldest.map(|(id, _)| *id) {
                 self.forget(oldest);
             }
@@ -288,7 +291,7 @@ impl Watch {
 }
 
 /// Tells a renderer what became of its feedback.
-fn answer_feedback(answer: Answering) -> WhenSent {
+pub(super) fn answer_feedback(answer: Answering) -> WhenSent {
     Box::new(|sent: Option<&SentryAnswer>| {
         let result = sent.map_or_else(FeedbackResult::default, |sent| FeedbackResult {
             status_code: Some(sent.status),

@@ -1,10 +1,349 @@
 //! What native renderers ask for, put into practice.
+//!
+//! Each of their messages has an id, so that one which comes again, on whatever way, is taken once and
+//! answered each time. What is beyond a renderer's budget waits here, in the renderer's own order, and
+//! with it all that the renderer says after it; the connection has room for no more than a few of
+//! those, so the renderer waits too. When nobody within its budget wants anything, they go on.
 
-use super::Watch;
-use crate::ipc::service::Call;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use guardhouse_crash::ending::{Status, Watched};
+use guardhouse_process::lock;
+use guardhouse_protocol::frame::MessageId;
+use guardhouse_protocol::http::Answer;
+use guardhouse_protocol::{Channel, FeedbackResult};
+use tokio::task::AbortHandle;
+use uuid::Uuid;
+
+use super::{RENDERERS, Watch};
+use crate::house::{Answering, MessageAnswer, Visit};
+use crate::intake::{Outcome, Patience, RendererId};
+use crate::ipc::service::{Call, StreamAnswer};
+use crate::ipc::window::Window;
+use crate::options::RendererInfo;
+use crate::outbox::EntryId;
+
+/// So many messages of those that wait are taken before others have their turn.
+const ALONE_AT_ONCE: usize = 16;
+
+/// So long main waits for the last connection of a process that has ended, and for another one of a
+/// renderer whose end it cannot see.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+const COME_BACK: Duration = Duration::from_secs(30);
+
+/// The native renderers that are there, as the SDK thread knows them.
+#[derive(Default)]
+pub(super) struct Natives {
+    known: BTreeMap<Uuid, Native>,
+    /// What only memory holds, and who wants to know when it is on disk.
+    undurable: Vec<Undurable>,
+    /// Who was the last to go on beyond its budget.
+    last_alone: Uuid,
+}
+
+struct Native {
+    seen: Window,
+    waiting: VecDeque<Waiting>,
+    /// When the first that waits may have budget.
+    retry_at: Option<Instant>,
+    /// How its process ended, once it has.
+    ended: Option<Status>,
+    /// When it is given up, if no connection of it is left.
+    give_up_at: Option<Instant>,
+    /// What waits for the end of its process; nothing if the system did not let us.
+    watching: Option<AbortHandle>,
+}
+
+impl Drop for Native {
+    fn drop(&mut self) {
+        if let Some(watching) = &self.watching {
+            watching.abort();
+        }
+    }
+}
+
+/// A message beyond the budget.
+struct Waiting {
+    id: Option<MessageId>,
+    channel: Channel,
+    payload: Bytes,
+    answer: Answering,
+}
+
+struct Undurable {
+    entry: EntryId,
+    renderer: Uuid,
+    id: Option<MessageId>,
+    answer: Answering,
+}
+
+impl Natives {
+    /// Whether a message waits for budget.
+    pub(super) fn is_anyone_waiting(&self) -> bool {
+        self.known.values().any(|native| !native.waiting.is_empty())
+    }
+
+    /// Whether nothing was heard of a renderer because main does not read from it.
+    pub(super) fn is_held_up(&self, renderer: Uuid) -> bool {
+        self.known.get(&renderer).is_some_and(|native| !native.waiting.is_empty())
+    }
+
+    /// When there is something to do.
+    pub(super) fn timeout(&self) -> Option<Instant> {
+        let times = self.known.values().flat_map(|native| [native.retry_at, native.give_up_at]);
+        times.flatten().min()
+    }
+}
 
 impl Watch {
+    /// Does what a native renderer asks for.
     pub(super) fn native(&mut self, call: Call) {
-        drop(call);
+        match call {
+            Call::Arrived { renderer } => self.arrived(renderer),
+            Call::Said { renderer, id, channel, payload, answer } => {
+                self.said(renderer, Waiting { id, channel, payload, answer });
+            }
+            Call::Opened { answer, .. } | Call::Chunk { answer, .. } => {
+                answer(StreamAnswer::NotOpen);
+            }
+            Call::Left { renderer } => self.conclude(renderer, true),
+            Call::Unlinked { renderer } => self.unlinked(renderer),
+            Call::Ended { renderer, status } => {
+                if let Some(native) = self.natives.known.get_mut(&renderer) {
+                    native.ended = Some(status);
+                    native.give_up_at = Some(Instant::now() + LAST_WORDS);
+                }
+                self.unlinked(renderer);
+            }
+        }
+    }
+
+    fn arrived(&mut self, renderer: Uuid) {
+        let Some(known) = lock(&self.house.renderers).get(renderer) else { return };
+        self.house.say(format_args!(
+            "renderer {renderer} ({:?}, process {}) is there",
+            known.name, known.pid
+        ));
+        let watching = match Watched::open(known.pid) {
+            Ok(watched) => {
+                let house = self.house.clone();
+                let watching = tokio::spawn(async move {
+                    let status = watched.ended().await.unwrap_or(Status::Unknown);
+                    house.ask(Visit::Native(Call::Ended { renderer, status }));
+                });
+                Some(watching.abort_handle())
+            }
+            Err(error) => {
+                self.house.say(format_args!(
+                    "the end of renderer {renderer} will be seen by its connection only: {error}"
+                ));
+                None
+            }
+        };
+        let info = RendererInfo::new(renderer).with_name(known.name).with_pid(known.pid);
+        let native = Native {
+            seen: Window::new(),
+            waiting: VecDeque::new(),
+            retry_at: None,
+            ended: None,
+            give_up_at: None,
+            watching,
+        };
+        self.natives.known.insert(renderer, native);
+        self.heard(&info, Instant::now());
+    }
+
+    /// Takes a message, unless it was taken before, or has to wait.
+    fn said(&mut self, renderer: Uuid, said: Waiting) {
+        if self.house.is_too_late() {
+            // Dropped without an answer, it stays with the renderer.
+            return;
+        }
+        let Some(native) = self.natives.known.get_mut(&renderer) else {
+            let gone = MessageAnswer::refused(Answer::Unproven, "main does not know the renderer");
+            return said.answer.tell(gone);
+        };
+        let is_new = said.id.is_none_or(|id| native.seen.insert(id));
+        if !is_new && said.channel != Channel::Flush {
+            return self.said_again(renderer, said);
+        }
+        if native.waiting.is_empty() {
+            self.try_to_take(renderer, said, Patience::Waits);
+        } else {
+            native.waiting.push_back(said);
+        }
+    }
+
+    /// Answers a message that came before: now, or when the first is answered.
+    fn said_again(&mut self, renderer: Uuid, said: Waiting) {
+        let waiting = self
+            .natives
+            .known
+            .get_mut(&renderer)
+            .and_then(|native| native.waiting.iter_mut().find(|waiting| waiting.id == said.id));
+        if let Some(waiting) = waiting {
+            waiting.answer.also(said.answer);
+            return;
+        }
+        let undurable = self.natives.undurable.iter_mut();
+        for held in undurable {
+            if held.renderer == renderer && held.id == said.id {
+                held.answer.also(said.answer);
+                return;
+            }
+        }
+        said.answer.tell(match said.channel {
+            Channel::Feedback => MessageAnswer::Feedback(FeedbackResult::default()),
+            _ => MessageAnswer::Taken,
+        });
+    }
+
+    /// Takes a message, or puts it in front of those that wait. Says whether it was taken.
+    fn try_to_take(&mut self, renderer: Uuid, said: Waiting, patience: Patience) -> bool {
+        let Waiting { id, channel, payload, answer } = said;
+        let now = Instant::now();
+        match self.intake.handle(RendererId::new(renderer), channel, payload, patience, now) {
+            Outcome::Taken(accepted) => {
+                for refused in &accepted.taken_out {
+                    self.house.say(format_args!("{refused}"));
+                }
+                if let Some(known) = self.renderers.get_mut(&renderer) {
+                    known.at = now;
+                }
+                if channel == Channel::Feedback {
+                    self.accept(*accepted, Some(super::hearing::answer_feedback(answer)));
+                    return true;
+                }
+                let answered = self.accept(*accepted, None);
+                let entry = self.outbox.as_ref().and_then(|outbox| outbox.newest());
+                match (channel, answered, entry) {
+                    (Channel::Envelope, MessageAnswer::NotDurable, Some(entry)) => {
+                        // As long as only memory holds it, the renderer should, too.
+                        let held = Undurable { entry, renderer, id, answer };
+                        self.natives.undurable.push(held);
+                    }
+                    (_, answered, _) => answer.tell(answered),
+                }
+            }
+            Outcome::Coalesced => answer.tell(MessageAnswer::Taken),
+            Outcome::NotYet { payload, until } => {
+                if let Some(native) = self.natives.known.get_mut(&renderer) {
+                    native.waiting.push_front(Waiting { id, channel, payload, answer });
+                    native.retry_at = Some(until.unwrap_or(now + Duration::from_millis(50)));
+                }
+                return false;
+            }
+            Outcome::Refused(refused) => {
+                self.house.say(format_args!("{refused}"));
+                answer.tell(match channel {
+                    // Whoever waits hears of it as of an answer of Sentry's.
+                    Channel::Feedback if refused.answer() == Answer::OverBudget => {
+                        MessageAnswer::Feedback(FeedbackResult {
+                            status_code: Some(Answer::OverBudget.status()),
+                            ..FeedbackResult::default()
+                        })
+                    }
+                    _ => MessageAnswer::refused(refused.answer(), refused.to_string()),
+                });
+            }
+        }
+        true
+    }
+
+    /// Takes what waits of a renderer, as far as it may.
+    fn go_on(&mut self, renderer: Uuid, patience: Patience, most: usize) {
+        for _ in 0..most {
+            let Some(native) = self.natives.known.get_mut(&renderer) else { return };
+            native.retry_at = None;
+            let Some(said) = native.waiting.pop_front() else { return };
+            if !self.try_to_take(renderer, said, patience) {
+                return;
+            }
+        }
+        // Those behind are tried again at once.
+        if let Some(native) = self.natives.known.get_mut(&renderer)
+            && !native.waiting.is_empty()
+        {
+            native.retry_at = Some(Instant::now());
+        }
+    }
+
+    /// Nobody within its budget wants anything, so one who is beyond it goes on: each in turn.
+    pub(super) fn go_on_alone(&mut self) {
+        let waits = |(id, native): (&Uuid, &Native)| (!native.waiting.is_empty()).then_some(*id);
+        let last = self.natives.last_alone;
+        let known = &self.natives.known;
+        let next = known
+            .range((std::ops::Bound::Excluded(last), std::ops::Bound::Unbounded))
+            .find_map(waits)
+            .or_else(|| known.iter().find_map(waits));
+        if let Some(next) = next {
+            self.natives.last_alone = next;
+            self.go_on(next, Patience::Alone, ALONE_AT_ONCE);
+        }
+    }
+
+    /// Does what is to be done by now.
+    pub(super) fn look_after_natives(&mut self, now: Instant) {
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let known = &self.natives.known;
+        let ready: Vec<Uuid> =
+            known.iter().filter(|(_, native)| due(native.retry_at)).map(|(id, _)| *id).collect();
+        let given_up: Vec<Uuid> =
+            known.iter().filter(|(_, native)| due(native.give_up_at)).map(|(id, _)| *id).collect();
+        for renderer in ready {
+            self.go_on(renderer, Patience::Waits, ALONE_AT_ONCE);
+        }
+        for renderer in given_up {
+            self.conclude(renderer, false);
+        }
+        let Some(outbox) = &self.outbox else { return };
+        let is_settled = |held: &mut Undurable| !outbox.is_in_memory(held.entry);
+        for held in self.natives.undurable.extract_if(.., is_settled) {
+            held.answer.tell(MessageAnswer::Taken);
+        }
+    }
+
+    /// Takes all that waits, since main ends.
+    pub(super) fn take_last_words(&mut self) {
+        let renderers: Vec<Uuid> = self.natives.known.keys().copied().collect();
+        for renderer in renderers {
+            self.go_on(renderer, Patience::Alone, usize::MAX);
+        }
+    }
+
+    /// A connection of it is closed. If its process has ended and this was the last, it is gone.
+    fn unlinked(&mut self, renderer: Uuid) {
+        let is_linked = lock(&self.house.renderers).is_linked(renderer);
+        let Some(native) = self.natives.known.get_mut(&renderer) else { return };
+        if is_linked {
+            if native.ended.is_none() {
+                native.give_up_at = None;
+            }
+        } else if native.ended.is_some() {
+            self.conclude(renderer, false);
+        } else if native.watching.is_none() {
+            native.give_up_at = Some(Instant::now() + COME_BACK);
+        }
+    }
+
+    /// A renderer is gone.
+    fn conclude(&mut self, renderer: Uuid, _said_goodbye: bool) {
+        self.go_on(renderer, Patience::Alone, usize::MAX);
+        let Some(native) = self.natives.known.remove(&renderer) else { return };
+        lock(&self.house.renderers).forget(renderer);
+        self.house.say(format_args!("renderer {renderer} is gone ({:?})", native.ended));
+        self.gone(renderer);
+    }
+
+    /// Remembers that a renderer is gone, and nothing else of it.
+    pub(super) fn gone(&mut self, renderer: Uuid) {
+        self.gone.push_back(renderer);
+        if self.gone.len() > RENDERERS {
+            self.gone.pop_front();
+        }
+        self.forget(renderer);
     }
 }
