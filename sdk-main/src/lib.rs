@@ -57,6 +57,7 @@ mod random;
 mod running;
 mod scope;
 pub mod session;
+pub mod streams;
 mod transport;
 mod watch;
 

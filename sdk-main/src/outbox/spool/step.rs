@@ -32,7 +32,13 @@ steps! {
     Written,
     /// It is about to be made durable.
     SyncFile,
-    /// It is about to get its name.
+    /// Some bytes of a stream are about to be written.
+    Grow,
+    /// Half of them are.
+    HalfGrown,
+    /// They are.
+    Grown,
+    /// A file that is written is about to get its name.
     Rename,
     /// It has its name.
     Renamed,
