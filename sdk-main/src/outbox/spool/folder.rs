@@ -210,18 +210,17 @@ impl Folder {
     /// Writes into a file that was begun. It is not kept open meanwhile: an application may have as
     /// many files as the system lets it.
     pub(super) fn grow(&self, name: &str, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.steps.at(Step::Grow)?;
         let mut file = OpenOptions::new().write(true).open(self.path(name))?;
         file.seek(SeekFrom::Start(at))?;
         let mut rest = bytes;
         if self.steps.are_watched() {
             let (half, other) = bytes.split_at(bytes.len() / 2);
             file.write_all(half)?;
-            self.steps.at(Step::HalfGrown)?;
+            self.steps.at(Step::HalfWritten)?;
             rest = other;
         }
         file.write_all(rest)?;
-        self.steps.at(Step::Grown)
+        self.steps.at(Step::Written)
     }
 
     /// Gives a file the name that it keeps.

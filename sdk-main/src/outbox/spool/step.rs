@@ -26,19 +26,13 @@ steps! {
     Opened,
     /// A temporary file is about to be made.
     Create,
-    /// Half of it is written.
+    /// Half of it is written, or of a piece that is added to it.
     HalfWritten,
-    /// It is written.
+    /// It is written, or such a piece is.
     Written,
     /// It is about to be made durable.
     SyncFile,
-    /// Some bytes of a stream are about to be written.
-    Grow,
-    /// Half of them are.
-    HalfGrown,
-    /// They are.
-    Grown,
-    /// A file that is written is about to get its name.
+    /// It is about to get its name.
     Rename,
     /// It has its name.
     Renamed,
