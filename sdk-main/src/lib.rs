@@ -51,6 +51,7 @@ pub mod merge;
 mod options;
 pub mod outbox;
 pub mod session;
+pub mod streams;
 mod transport;
 mod watch;
 
