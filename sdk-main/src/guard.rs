@@ -7,13 +7,17 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use guardhouse_process::doorway::{deadline_in, promise};
-use guardhouse_process::running;
-use guardhouse_protocol::{Channel, IpcMode, Namespace};
+use guardhouse_process::{lock, running};
+use guardhouse_protocol::scope::Field;
+use guardhouse_protocol::{Channel, Config, IpcMode, Namespace};
 use sentry::Client;
 use uuid::Uuid;
 
 use crate::contexts::Screen;
 use crate::house::{Answering, House, MessageAnswer, Visit};
+use crate::ipc::Renderer;
+use crate::ipc::trace::{current_trace, told_trace};
+use crate::merge::Process;
 use crate::options::{GetSessions, PageSession, RendererInfo};
 
 /// Keeps the SDK running. Dropping it ends the session, sends what can be sent in the time that
@@ -159,7 +163,7 @@ impl Guard {
     pub fn relay_trace_of(&self, renderer: Uuid) -> bool {
         let trace = self.house.with_scopes(|scopes| {
             let entry = scopes.get(Process::Renderer(renderer))?.get(&Field::Propagation)?;
-            trace_of(entry.value().as_value())
+            told_trace(entry.value().as_value())
         });
         if let Some(trace) = &trace {
             self.house.pushes.trace(trace, Some(renderer));

@@ -228,6 +228,30 @@ impl Intake {
         self.read(id, channel, payload, hold, is_kept)
     }
 
+    /// Judges whether a piece of a stream that was opened may come now, and if not, when. Its bytes mean
+    /// nothing, so there is nothing else to judge. The times of all calls ascend.
+    pub fn handle_piece(
+        &mut self,
+        id: RendererId,
+        channel: Channel,
+        bytes: usize,
+        patience: Patience,
+        now: Instant,
+    ) -> Result<(), Instant> {
+        let Some(terms) = channel.declaration().budget else { return Ok(()) };
+        self.make_place(id);
+        let renderer = self.renderers.entry(id).or_insert_with(|| Renderer::new(now));
+        renderer.heard = now;
+        let budget = renderer.budget(channel, &terms, now);
+        match budget.lacks(bytes, now) {
+            Some(until) if patience != Patience::Alone => Err(until),
+            _ => {
+                budget.spend(bytes);
+                Ok(())
+            }
+        }
+    }
+
     /// The next of what was [coalesced](Outcome::Coalesced) and for which there is budget now.
     pub fn poll(&mut self, now: Instant) -> Option<Accepted> {
         self.renderers.values_mut().find_map(|renderer| renderer.poll(now))

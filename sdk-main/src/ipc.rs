@@ -18,6 +18,7 @@ pub(crate) mod pushes;
 pub(crate) mod renderers;
 pub(crate) mod room;
 pub(crate) mod service;
+pub(crate) mod trace;
 pub(crate) mod window;
 
 pub use command::CommandExt;

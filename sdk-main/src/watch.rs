@@ -37,6 +37,7 @@ use crate::losses::Reason;
 use crate::merge::{Merge, OWN_CONTEXT};
 use crate::options::{GetRendererName, RendererInfo};
 use crate::outbox::Outbox;
+use crate::streams::Streams;
 use batch::Batch;
 use closing::Closing;
 use flushes::Flushes;
@@ -121,6 +122,7 @@ struct Watch {
     /// Those that are gone, the last ones: what they said may come later.
     gone: VecDeque<Uuid>,
     natives: Natives,
+    streams: Streams,
     listeners: Option<Listeners>,
     consent: orders::Consent,
     dice: Random,
@@ -160,6 +162,7 @@ impl Watch {
             looked_around: None,
             renderers: BTreeMap::new(),
             natives: Natives::default(),
+            streams: Streams::default(),
             listeners: orders.listeners,
             gone: VecDeque::new(),
             consent,

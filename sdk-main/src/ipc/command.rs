@@ -3,9 +3,8 @@
 use std::process::Command;
 
 use guardhouse_process::meeting::NOTE_VARIABLE;
-use guardhouse_protocol::Trace;
-use sentry::Hub;
 
+use super::trace::current_trace;
 use crate::guard::Guard;
 
 /// Prepares a process that is about to be started, so that `guardhouse_renderer::init` in it finds
@@ -78,53 +77,5 @@ fn give_socket(command: &mut Command, guard: &Guard) {
         Err(error) => guard.house.say(format_args!(
             "a child gets no socket of its own ({error}); it looks for main's note instead"
         )),
-    }
-}
-
-/// The trace that is going on here, as its headers say it.
-pub(crate) fn current_trace() -> Option<Trace> {
-    let hub = Hub::current();
-    let client = hub.client()?;
-    let (_, sentry_trace) = hub.configure_scope(|scope| {
-        scope.iter_trace_propagation_headers().find(|(name, _)| *name == "sentry-trace")
-    })?;
-    let mut parts = sentry_trace.split('-');
-    let (trace_id, is_sampled) = (parts.next(), parts.nth(1));
-    let options = client.options();
-    let public_key = options.dsn.as_ref().map(|dsn| dsn.public_key().to_owned());
-    let known = [
-        ("trace_id", trace_id),
-        ("public_key", public_key.as_deref()),
-        ("release", options.release.as_deref()),
-        ("environment", options.environment.as_deref()),
-        ("sampled", is_sampled.map(|sampled| if sampled == "1" { "true" } else { "false" })),
-    ];
-    let baggage: Vec<String> = known
-        .into_iter()
-        .filter_map(|(key, value)| Some(format!("sentry-{key}={}", percent_encoded(value?))))
-        .collect();
-    Trace::new(&sentry_trace, Some(&baggage.join(","))).ok()
-}
-
-/// The text as W3C Baggage wants it: everything but what is harmless is escaped.
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_odd_in_a_baggage_is_escaped() {
-        assert_eq!(percent_encoded("my app@1.0,ä"), "my%20app%401.0%2C%C3%A4");
     }
 }

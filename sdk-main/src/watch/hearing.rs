@@ -285,6 +285,7 @@ impl Watch {
     pub(super) fn forget(&mut self, id: Uuid) {
         self.renderers.remove(&id);
         self.intake.forget(RendererId::new(id));
+        self.streams.forget(id, &mut self.outbox);
         self.house.with_scopes(|scopes| scopes.remove(Process::Renderer(id)));
         self.look_at_renderers();
     }

@@ -13,17 +13,19 @@ use guardhouse_crash::ending::{Status, Watched};
 use guardhouse_process::lock;
 use guardhouse_protocol::frame::MessageId;
 use guardhouse_protocol::http::Answer;
-use guardhouse_protocol::{Channel, FeedbackResult};
+use guardhouse_protocol::{Channel, FeedbackResult, StreamOpening};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
+use super::hearing::answer_feedback;
 use super::{RENDERERS, Watch};
 use crate::house::{Answering, MessageAnswer, Visit};
 use crate::intake::{Outcome, Patience, RendererId};
-use crate::ipc::service::{Call, StreamAnswer};
+use crate::ipc::service::{Call, StreamAnswer, StreamAnswering};
 use crate::ipc::window::Window;
 use crate::options::RendererInfo;
-use crate::outbox::EntryId;
+use crate::outbox::{EntryId, Outbox};
+use crate::streams::{Chunked, Opened};
 
 /// So many messages of those that wait are taken before others have their turn.
 const ALONE_AT_ONCE: usize = 16;
@@ -32,6 +34,9 @@ const ALONE_AT_ONCE: usize = 16;
 /// renderer whose end it cannot see.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 const COME_BACK: Duration = Duration::from_secs(30);
+
+/// So long something waits that only lacks memory.
+const SOON: Duration = Duration::from_millis(50);
 
 /// The native renderers that are there, as the SDK thread knows them.
 #[derive(Default)]
@@ -45,7 +50,7 @@ pub(super) struct Natives {
 
 struct Native {
     seen: Window,
-    waiting: VecDeque<Waiting>,
+    waiting: VecDeque<Said>,
     /// When the first that waits may have budget.
     retry_at: Option<Instant>,
     /// How its process ended, once it has.
@@ -64,12 +69,10 @@ impl Drop for Native {
     }
 }
 
-/// A message beyond the budget.
-struct Waiting {
-    id: Option<MessageId>,
-    channel: Channel,
-    payload: Bytes,
-    answer: Answering,
+/// What a renderer says, and waits where it is beyond the budget.
+enum Said {
+    Message { id: Option<MessageId>, channel: Channel, payload: Bytes, answer: Answering },
+    Piece { id: MessageId, place: (u64, bool), data: Bytes, answer: StreamAnswering },
 }
 
 struct Undurable {
@@ -103,10 +106,14 @@ impl Watch {
         match call {
             Call::Arrived { renderer } => self.arrived(renderer),
             Call::Said { renderer, id, channel, payload, answer } => {
-                self.said(renderer, Waiting { id, channel, payload, answer });
+                self.said(renderer, id, channel, payload, answer);
             }
-            Call::Opened { answer, .. } | Call::Chunk { answer, .. } => {
-                answer(StreamAnswer::NotOpen);
+            Call::Opened { renderer, id, opening, answer } => {
+                self.opened(renderer, id, &opening, answer);
+            }
+            Call::Chunk { renderer, id, offset, is_last, data, answer } => {
+                let piece = Said::Piece { id, place: (offset, is_last), data, answer };
+                self.take_in_turn(renderer, piece);
             }
             Call::Left { renderer } => self.conclude(renderer, true),
             Call::Unlinked { renderer } => self.unlinked(renderer),
@@ -155,20 +162,81 @@ impl Watch {
         self.heard(&info, Instant::now());
     }
 
-    /// Takes a message, unless it was taken before, or has to wait.
-    fn said(&mut self, renderer: Uuid, said: Waiting) {
+    /// Takes a message, unless it was taken before.
+    fn said(
+        &mut self,
+        renderer: Uuid,
+        id: Option<MessageId>,
+        channel: Channel,
+        payload: Bytes,
+        answer: Answering,
+    ) {
         if self.house.is_too_late() {
             // Dropped without an answer, it stays with the renderer.
             return;
         }
         let Some(native) = self.natives.known.get_mut(&renderer) else {
             let gone = MessageAnswer::refused(Answer::Unproven, "main does not know the renderer");
-            return said.answer.tell(gone);
+            return answer.tell(gone);
         };
-        let is_new = said.id.is_none_or(|id| native.seen.insert(id));
-        if !is_new && said.channel != Channel::Flush {
-            return self.said_again(renderer, said);
+        if id.is_none_or(|id| native.seen.insert(id)) || channel == Channel::Flush {
+            self.take_in_turn(renderer, Said::Message { id, channel, payload, answer });
+        } else {
+            self.said_again(renderer, id, channel, answer);
         }
+    }
+
+    /// Answers a message that came before: now, or when the first is answered.
+    fn said_again(
+        &mut self,
+        renderer: Uuid,
+        again: Option<MessageId>,
+        channel: Channel,
+        answer: Answering,
+    ) {
+        let waiting = self.natives.known.get_mut(&renderer).into_iter();
+        let waiting = waiting.flat_map(|native| &mut native.waiting).find_map(|said| match said {
+            Said::Message { id, answer, .. } if *id == again => Some(answer),
+            _ => None,
+        });
+        let undurable = self.natives.undurable.iter_mut();
+        let undurable = undurable
+            .filter(|held| held.renderer == renderer && held.id == again)
+            .map(|held| &mut held.answer);
+        if let Some(first) = waiting.into_iter().chain(undurable).next() {
+            return first.also(answer);
+        }
+        answer.tell(match channel {
+            Channel::Feedback => MessageAnswer::Feedback(FeedbackResult::default()),
+            _ => MessageAnswer::Taken,
+        });
+    }
+
+    /// Begins a stream, or says how far it is.
+    fn opened(
+        &mut self,
+        renderer: Uuid,
+        id: MessageId,
+        opening: &StreamOpening,
+        answer: StreamAnswering,
+    ) {
+        if self.house.is_too_late() || !self.natives.known.contains_key(&renderer) {
+            return;
+        }
+        answer(match self.streams.open(renderer, id, opening, &mut self.outbox) {
+            Opened::At(received) => StreamAnswer::At(received),
+            Opened::Complete(received) => StreamAnswer::Complete(received),
+            Opened::TooMany => StreamAnswer::TooMany,
+            Opened::Declined(why) => {
+                self.house.say(format_args!("renderer {renderer}, attachment: {why}"));
+                StreamAnswer::Declined(why)
+            }
+        });
+    }
+
+    /// Takes something if nothing of the renderer waits that came before, and if it may come now.
+    fn take_in_turn(&mut self, renderer: Uuid, said: Said) {
+        let Some(native) = self.natives.known.get_mut(&renderer) else { return };
         if native.waiting.is_empty() {
             self.try_to_take(renderer, said, Patience::Waits);
         } else {
@@ -176,33 +244,65 @@ impl Watch {
         }
     }
 
-    /// Answers a message that came before: now, or when the first is answered.
-    fn said_again(&mut self, renderer: Uuid, said: Waiting) {
-        let waiting = self
-            .natives
-            .known
-            .get_mut(&renderer)
-            .and_then(|native| native.waiting.iter_mut().find(|waiting| waiting.id == said.id));
-        if let Some(waiting) = waiting {
-            waiting.answer.also(said.answer);
-            return;
-        }
-        let undurable = self.natives.undurable.iter_mut();
-        for held in undurable {
-            if held.renderer == renderer && held.id == said.id {
-                held.answer.also(said.answer);
-                return;
+    /// Takes something, or puts it in front of what waits. Says whether it was taken.
+    fn try_to_take(&mut self, renderer: Uuid, said: Said, patience: Patience) -> bool {
+        let (said, until) = match said {
+            Said::Message { id, channel, payload, answer } => {
+                match self.take_message(renderer, id, channel, payload, answer, patience) {
+                    Some(waits) => waits,
+                    None => return true,
+                }
             }
+            Said::Piece { id, place, data, answer } => {
+                let (from, now) = (RendererId::new(renderer), Instant::now());
+                match self.intake.handle_piece(from, Channel::Attachment, data.len(), patience, now)
+                {
+                    Ok(()) => {
+                        self.take_piece(renderer, id, place, &data, answer);
+                        return true;
+                    }
+                    Err(until) => (Said::Piece { id, place, data, answer }, Some(until)),
+                }
+            }
+        };
+        if let Some(native) = self.natives.known.get_mut(&renderer) {
+            native.waiting.push_front(said);
+            native.retry_at = Some(until.unwrap_or_else(|| Instant::now() + SOON));
         }
-        said.answer.tell(match said.channel {
-            Channel::Feedback => MessageAnswer::Feedback(FeedbackResult::default()),
-            _ => MessageAnswer::Taken,
+        false
+    }
+
+    /// Takes a piece of a stream.
+    fn take_piece(
+        &mut self,
+        renderer: Uuid,
+        id: MessageId,
+        (offset, is_last): (u64, bool),
+        data: &Bytes,
+        answer: StreamAnswering,
+    ) {
+        answer(match self.streams.chunk(renderer, id, offset, is_last, data, &mut self.outbox) {
+            Chunked::At(received) => StreamAnswer::At(received),
+            Chunked::Complete(received) => StreamAnswer::Complete(received),
+            Chunked::OutOfPlace(received) => StreamAnswer::OutOfPlace(received),
+            Chunked::NotOpen => StreamAnswer::NotOpen,
+            Chunked::Declined(why) => {
+                self.house.say(format_args!("renderer {renderer}, attachment: {why}"));
+                StreamAnswer::Declined(why)
+            }
         });
     }
 
-    /// Takes a message, or puts it in front of those that wait. Says whether it was taken.
-    fn try_to_take(&mut self, renderer: Uuid, said: Waiting, patience: Patience) -> bool {
-        let Waiting { id, channel, payload, answer } = said;
+    /// Takes a message. Gives it back if it has to wait, and says until when.
+    fn take_message(
+        &mut self,
+        renderer: Uuid,
+        id: Option<MessageId>,
+        channel: Channel,
+        payload: Bytes,
+        answer: Answering,
+        patience: Patience,
+    ) -> Option<(Said, Option<Instant>)> {
         let now = Instant::now();
         match self.intake.handle(RendererId::new(renderer), channel, payload, patience, now) {
             Outcome::Taken(accepted) => {
@@ -213,11 +313,11 @@ impl Watch {
                     known.at = now;
                 }
                 if channel == Channel::Feedback {
-                    self.accept(*accepted, Some(super::hearing::answer_feedback(answer)));
-                    return true;
+                    self.accept(*accepted, Some(answer_feedback(answer)));
+                    return None;
                 }
                 let answered = self.accept(*accepted, None);
-                let entry = self.outbox.as_ref().and_then(|outbox| outbox.newest());
+                let entry = self.outbox.as_ref().and_then(Outbox::newest);
                 match (channel, answered, entry) {
                     (Channel::Envelope, MessageAnswer::NotDurable, Some(entry)) => {
                         // As long as only memory holds it, the renderer should, too.
@@ -229,27 +329,21 @@ impl Watch {
             }
             Outcome::Coalesced => answer.tell(MessageAnswer::Taken),
             Outcome::NotYet { payload, until } => {
-                if let Some(native) = self.natives.known.get_mut(&renderer) {
-                    native.waiting.push_front(Waiting { id, channel, payload, answer });
-                    native.retry_at = Some(until.unwrap_or(now + Duration::from_millis(50)));
-                }
-                return false;
+                return Some((Said::Message { id, channel, payload, answer }, until));
             }
             Outcome::Refused(refused) => {
                 self.house.say(format_args!("{refused}"));
-                answer.tell(match channel {
+                let is_over = refused.answer() == Answer::OverBudget;
+                answer.tell(if channel == Channel::Feedback && is_over {
                     // Whoever waits hears of it as of an answer of Sentry's.
-                    Channel::Feedback if refused.answer() == Answer::OverBudget => {
-                        MessageAnswer::Feedback(FeedbackResult {
-                            status_code: Some(Answer::OverBudget.status()),
-                            ..FeedbackResult::default()
-                        })
-                    }
-                    _ => MessageAnswer::refused(refused.answer(), refused.to_string()),
+                    let status_code = Some(Answer::OverBudget.status());
+                    MessageAnswer::Feedback(FeedbackResult { status_code, ..Default::default() })
+                } else {
+                    MessageAnswer::refused(refused.answer(), refused.to_string())
                 });
             }
         }
-        true
+        None
     }
 
     /// Takes what waits of a renderer, as far as it may.

@@ -54,9 +54,9 @@ impl Outbox {
 mod tests {
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::{TcpListener, TcpStream};
-    use std::sync::Arc;
 
-    use guardhouse_protocol::Envelope;
+    use guardhouse_protocol::frame::Proof;
+    use guardhouse_protocol::{Envelope, Namespace};
 
     use super::*;
     use crate::house::House;
@@ -95,7 +95,10 @@ mod tests {
         let spool = Spool::open(&cache, Limits::default()).unwrap();
         let target = Target::dsn(&dsn.parse().unwrap()).unwrap();
         let options = HttpOptions::new(target).proxies(Proxies::none());
-        let house = Arc::new(House::new(false, 100, None, Vec::new()));
+        let house = {
+            let gate = (&Namespace::DEFAULT, Proof::new([0; 32]));
+            House::new(false, 100, None, Vec::new(), gate)
+        };
         let mut outbox = Outbox::new(house, spool, options, None, 1);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
