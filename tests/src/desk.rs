@@ -77,6 +77,8 @@ impl Desk {
         command
             .arg("--cache-dir")
             .arg(cache_dir)
+            // Where it leaves its note: nobody else's renderers should find it.
+            .env("XDG_RUNTIME_DIR", runtime_of(cache_dir))
             // What the machine is set up for is not what is tested.
             .env_remove("SENTRY_DSN")
             .env_remove("SENTRY_RELEASE")
@@ -181,6 +183,17 @@ impl Drop for Desk {
     }
 }
 
+/// The runtime directory of a main whose cache directory this is. It is beside it, and is made.
+///
+/// # Panics
+///
+/// If it cannot be made.
+pub fn runtime_of(cache_dir: &Path) -> std::path::PathBuf {
+    let path = cache_dir.with_extension("run");
+    std::fs::create_dir_all(&path).expect("there is a place for temporary files");
+    path
+}
+
 /// A directory of a test's own, removed when it is dropped.
 #[derive(Debug)]
 pub struct Scratch(std::path::PathBuf);
@@ -227,5 +240,6 @@ impl Default for Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_dir_all(self.0.with_extension("run"));
     }
 }
