@@ -7,7 +7,7 @@
 //! - Linux: of a child, and of any process of the same user that its own parent has not waited for
 //!   yet; since Linux 6.15 of any process.
 //! - macOS: of a child, and otherwise [`Status::Unknown`]. Compiled, but not run.
-//! - Windows: of any process. Compiled, but not run.
+//! - Windows: of any process. Run under Wine, but never on Windows.
 //!
 //! What the end means, and whom to tell, is the caller's.
 
@@ -52,6 +52,7 @@ impl Watched {
     /// ```no_run
     /// use guardhouse_crash::ending::Watched;
     ///
+    /// # #[cfg(feature = "tokio")]
     /// # async fn example(pid: u32) -> std::io::Result<()> {
     /// let renderer = Watched::open(pid)?;
     /// let status = renderer.ended().await?;

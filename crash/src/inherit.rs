@@ -193,9 +193,10 @@ fn unpack(carrier: BorrowedFd<'_>) -> Option<OwnedFd> {
     let mut parcel = [0; PARCEL.len()];
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let mut flags = RecvFlags::DONTWAIT;
     #[cfg(target_os = "linux")]
-    flags.insert(RecvFlags::CMSG_CLOEXEC);
+    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    #[cfg(not(target_os = "linux"))]
+    let flags = RecvFlags::DONTWAIT;
     recvmsg(carrier, &mut [IoSliceMut::new(&mut parcel)], &mut control, flags).ok()?;
 
     let mut sockets = control.drain().filter_map(|message| match message {

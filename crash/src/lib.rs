@@ -11,8 +11,8 @@
 //! It decides nothing: what a process that ended means for a report, or whom to let in, is for its
 //! callers to say. Black boxes, crash hook, monitor and minidumps belong here too, once they exist.
 //!
-//! Linux is where all of it runs and is tested. What is for Windows and macOS has been compiled and
-//! read, but never run.
+//! Linux is where all of it runs and is tested. What is for Windows has been run under Wine only, and
+//! what is for macOS has been compiled and read, but never run.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
