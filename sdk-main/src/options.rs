@@ -12,6 +12,7 @@ use sentry::ClientOptions;
 use sentry::protocol::Event;
 use uuid::Uuid;
 
+use crate::ipc::ExitReason;
 use crate::outbox::spool::Hook;
 use crate::session::SessionMode;
 
@@ -151,6 +152,8 @@ pub struct Options {
     pub(crate) ipc_namespace: Option<String>,
     pub(crate) get_sessions: Option<GetSessions>,
     pub(crate) get_renderer_name: Option<GetRendererName>,
+    pub(crate) renderer_breadcrumbs: Vec<ExitReason>,
+    pub(crate) renderer_events: Vec<ExitReason>,
     pub(crate) attach_screenshot: bool,
     pub(crate) cache_dir: Option<PathBuf>,
     pub(crate) app_root: Option<PathBuf>,
@@ -182,6 +185,8 @@ impl Options {
             ipc_namespace: None,
             get_sessions: None,
             get_renderer_name: None,
+            renderer_breadcrumbs: ExitReason::ALL.into(),
+            renderer_events: ExitReason::EVENTS.into(),
             attach_screenshot: false,
             cache_dir: None,
             app_root: None,
@@ -265,6 +270,30 @@ impl Options {
         name: impl Fn(&RendererInfo) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         self.get_renderer_name = Some(Arc::new(name));
+        self
+    }
+
+    /// For which ends of a renderer there is a breadcrumb in the events that follow, of whatever
+    /// process; for all by default.
+    pub fn renderer_breadcrumbs(mut self, reasons: impl IntoIterator<Item = ExitReason>) -> Self {
+        self.renderer_breadcrumbs = reasons.into_iter().collect();
+        self
+    }
+
+    /// For which ends of a renderer there is an event, with the renderer's last scope. By default for
+    /// [`AbnormalExit`](ExitReason::AbnormalExit), [`LaunchFailed`](ExitReason::LaunchFailed) and
+    /// [`IntegrityFailure`](ExitReason::IntegrityFailure), as in `@sentry/electron`.
+    ///
+    /// ```
+    /// use guardhouse_main::{ExitReason, Options, app};
+    ///
+    /// let options = Options::new(app!())
+    ///     .renderer_breadcrumbs([])
+    ///     .renderer_events([ExitReason::AbnormalExit, ExitReason::Killed, ExitReason::Oom]);
+    /// # let _ = options;
+    /// ```
+    pub fn renderer_events(mut self, reasons: impl IntoIterator<Item = ExitReason>) -> Self {
+        self.renderer_events = reasons.into_iter().collect();
         self
     }
 
@@ -457,6 +486,8 @@ impl fmt::Debug for Options {
             .field("app", &self.app)
             .field("ipc_mode", &self.ipc_mode)
             .field("ipc_namespace", &self.ipc_namespace)
+            .field("renderer_breadcrumbs", &self.renderer_breadcrumbs)
+            .field("renderer_events", &self.renderer_events)
             .field("cache_dir", &self.cache_dir)
             .field("session_mode", &self.session_mode)
             .field("require_consent", &self.require_consent)
