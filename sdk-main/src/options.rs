@@ -154,6 +154,7 @@ pub struct Options {
     pub(crate) get_renderer_name: Option<GetRendererName>,
     pub(crate) renderer_breadcrumbs: Vec<ExitReason>,
     pub(crate) renderer_events: Vec<ExitReason>,
+    pub(crate) watch_renderers: bool,
     pub(crate) attach_screenshot: bool,
     pub(crate) cache_dir: Option<PathBuf>,
     pub(crate) app_root: Option<PathBuf>,
@@ -187,6 +188,7 @@ impl Options {
             get_renderer_name: None,
             renderer_breadcrumbs: ExitReason::ALL.into(),
             renderer_events: ExitReason::EVENTS.into(),
+            watch_renderers: true,
             attach_screenshot: false,
             cache_dir: None,
             app_root: None,
@@ -294,6 +296,15 @@ impl Options {
     /// ```
     pub fn renderer_events(mut self, reasons: impl IntoIterator<Item = ExitReason>) -> Self {
         self.renderer_events = reasons.into_iter().collect();
+        self
+    }
+
+    /// Whether there is an event, `ApplicationNotResponding`, when a thread of a renderer stops to
+    /// respond; on by default. Only threads that send heartbeats are watched, and the renderer says
+    /// after which time. The event has no stack; of the same renderer there are at most ten in ten
+    /// minutes.
+    pub fn watch_renderers(mut self, watch: bool) -> Self {
+        self.watch_renderers = watch;
         self
     }
 
@@ -488,6 +499,7 @@ impl fmt::Debug for Options {
             .field("ipc_namespace", &self.ipc_namespace)
             .field("renderer_breadcrumbs", &self.renderer_breadcrumbs)
             .field("renderer_events", &self.renderer_events)
+            .field("watch_renderers", &self.watch_renderers)
             .field("cache_dir", &self.cache_dir)
             .field("session_mode", &self.session_mode)
             .field("require_consent", &self.require_consent)
