@@ -12,16 +12,20 @@
 
 pub(crate) mod classic;
 mod command;
+pub(crate) mod ends;
+pub(crate) mod heartbeats;
 mod listeners;
 pub(crate) mod protocol;
 pub(crate) mod pushes;
 pub(crate) mod renderers;
+pub(crate) mod report;
 pub(crate) mod room;
 pub(crate) mod service;
 pub(crate) mod trace;
 pub(crate) mod window;
 
 pub use command::CommandExt;
+pub use ends::ExitReason;
 pub(crate) use listeners::Listeners;
 #[cfg(unix)]
 pub(crate) use listeners::serve_inherited;

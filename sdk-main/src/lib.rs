@@ -69,6 +69,6 @@ pub use error::InitError;
 pub use guard::Guard;
 pub use house::MessageAnswer;
 pub use init::init;
-pub use ipc::{CommandExt, Renderer, Way};
+pub use ipc::{CommandExt, ExitReason, Renderer, Way};
 pub use options::{App, EventProcessor, Options, PageSession, RendererInfo, SPOTLIGHT_URL};
 pub use session::SessionMode;

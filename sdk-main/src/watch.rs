@@ -6,6 +6,7 @@
 
 mod batch;
 mod closing;
+mod ends;
 mod flushes;
 mod hearing;
 mod life;
@@ -33,6 +34,7 @@ use crate::error::InitError;
 use crate::house::{House, Visit};
 use crate::intake::Intake;
 use crate::ipc::Listeners;
+use crate::ipc::heartbeats::Heartbeats;
 use crate::losses::Reason;
 use crate::merge::{Merge, OWN_CONTEXT};
 use crate::options::{GetRendererName, RendererInfo};
@@ -122,6 +124,8 @@ struct Watch {
     /// Those that are gone, the last ones: what they said may come later.
     gone: VecDeque<Uuid>,
     natives: Natives,
+    heartbeats: Heartbeats,
+    concern: ends::Concern,
     streams: Streams,
     listeners: Option<Listeners>,
     consent: orders::Consent,
@@ -162,6 +166,8 @@ impl Watch {
             looked_around: None,
             renderers: BTreeMap::new(),
             natives: Natives::default(),
+            heartbeats: Heartbeats::new(),
+            concern: orders.concern,
             streams: Streams::default(),
             listeners: orders.listeners,
             gone: VecDeque::new(),
@@ -179,6 +185,7 @@ impl Watch {
             listeners.listen(&self.house);
         }
         loop {
+            self.heartbeats.woke(Instant::now());
             let mut is_idle = false;
             for _ in 0..VISITS_AT_ONCE {
                 let Some(visit) = self.house.doorway().next() else {
@@ -245,6 +252,7 @@ impl Watch {
             self.guarded(|watch| drop(watch.accept(accepted, None)));
         }
         self.look_after_natives(now);
+        self.look_after_threads(now);
         let mut losses = self.intake.take_losses();
         losses.add(&self.house.take_losses());
         if self.batch.is_due(now) {
@@ -255,6 +263,7 @@ impl Watch {
             self.batch.timeout(),
             self.life.timeout(),
             self.natives.timeout(),
+            self.heartbeats.poll_timeout(),
         ];
         if let Some(outbox) = &mut self.outbox {
             outbox.count(&losses);

@@ -140,22 +140,7 @@ impl Watch {
                 MessageAnswer::Taken
             }
             Message::Envelope(envelope) | Message::Feedback(envelope) => {
-                let sender = self.sender(id);
-                let scope = self.scope_for(Process::Renderer(id));
-                let now = self.house.own_scope.now();
-                let merged =
-                    self.merge.renderer(envelope, &sender, &scope, now, self.dice.fraction());
-                if merged.facts.panics > 0 {
-                    self.house.say(format_args!("a hook panicked; the event goes on unchanged"));
-                }
-                if let Some(outbox) = &mut self.outbox {
-                    outbox.count(&merged.losses);
-                    self.life.handle_errors(merged.facts.errors_not_chosen, outbox);
-                }
-                match merged.envelope {
-                    Some(envelope) => self.store(envelope, false, when_sent),
-                    None => MessageAnswer::Taken,
-                }
+                self.merge_and_store(id, envelope, when_sent)
             }
             Message::Log(log) => {
                 let (sender, scope) = (self.sender(id), self.scope_for(Process::Renderer(id)));
@@ -181,11 +166,40 @@ impl Watch {
                     self.outbox.as_mut().is_none_or(|outbox| outbox.spool().try_again());
                 if is_on_disk { MessageAnswer::Taken } else { MessageAnswer::NotDurable }
             }
-            // Whether a renderer still answers is watched by whoever hosts it, not here; that it was
-            // heard is what `renderers` knows.
-            Message::Start | Message::Status(_) => MessageAnswer::Taken,
+            Message::Status(status) => {
+                if self.concern.watches {
+                    self.heartbeats.hear(id, &status, Instant::now());
+                }
+                MessageAnswer::Taken
+            }
+            // That it was heard is what `renderers` knows.
+            Message::Start => MessageAnswer::Taken,
             // A host takes a stream in piece by piece, and hands over what it was about.
             _ => MessageAnswer::refused(Answer::Forbidden, "it cannot be said in one message"),
+        }
+    }
+
+    /// What a renderer reports, with what all processes contribute.
+    pub(super) fn merge_and_store(
+        &mut self,
+        renderer: Uuid,
+        envelope: Envelope,
+        when_sent: Option<WhenSent>,
+    ) -> MessageAnswer {
+        let sender = self.sender(renderer);
+        let scope = self.scope_for(Process::Renderer(renderer));
+        let now = self.house.own_scope.now();
+        let merged = self.merge.renderer(envelope, &sender, &scope, now, self.dice.fraction());
+        if merged.facts.panics > 0 {
+            self.house.say(format_args!("a hook panicked; the event goes on unchanged"));
+        }
+        if let Some(outbox) = &mut self.outbox {
+            outbox.count(&merged.losses);
+            self.life.handle_errors(merged.facts.errors_not_chosen, outbox);
+        }
+        match merged.envelope {
+            Some(envelope) => self.store(envelope, false, when_sent),
+            None => MessageAnswer::Taken,
         }
     }
 
@@ -285,6 +299,7 @@ impl Watch {
     pub(super) fn forget(&mut self, id: Uuid) {
         self.renderers.remove(&id);
         self.intake.forget(RendererId::new(id));
+        self.heartbeats.forget(id);
         self.streams.forget(id, &mut self.outbox);
         self.house.with_scopes(|scopes| scopes.remove(Process::Renderer(id)));
         self.look_at_renderers();

@@ -21,6 +21,7 @@ use super::hearing::answer_feedback;
 use super::{RENDERERS, Watch};
 use crate::house::{Answering, MessageAnswer, Visit};
 use crate::intake::{Outcome, Patience, RendererId};
+use crate::ipc::ends::oom_kills;
 use crate::ipc::service::{Call, StreamAnswer, StreamAnswering};
 use crate::ipc::window::Window;
 use crate::options::RendererInfo;
@@ -53,6 +54,8 @@ struct Native {
     waiting: VecDeque<Said>,
     /// When the first that waits may have budget.
     retry_at: Option<Instant>,
+    /// How many processes the system had killed for want of memory when it came.
+    oom_kills_before: Option<u64>,
     /// How its process ended, once it has.
     ended: Option<Status>,
     /// When it is given up, if no connection of it is left.
@@ -154,6 +157,7 @@ impl Watch {
             seen: Window::new(),
             waiting: VecDeque::new(),
             retry_at: None,
+            oom_kills_before: oom_kills(),
             ended: None,
             give_up_at: None,
             watching,
@@ -424,11 +428,15 @@ impl Watch {
     }
 
     /// A renderer is gone.
-    fn conclude(&mut self, renderer: Uuid, _said_goodbye: bool) {
+    fn conclude(&mut self, renderer: Uuid, said_goodbye: bool) {
         self.go_on(renderer, Patience::Alone, usize::MAX);
         let Some(native) = self.natives.known.remove(&renderer) else { return };
+        let known = lock(&self.house.renderers).get(renderer);
+        if let Some(known) = known {
+            let status = native.ended.unwrap_or(Status::Unknown);
+            self.tell_of_end(&known, said_goodbye, status, native.oom_kills_before);
+        }
         lock(&self.house.renderers).forget(renderer);
-        self.house.say(format_args!("renderer {renderer} is gone ({:?})", native.ended));
         self.gone(renderer);
     }
 

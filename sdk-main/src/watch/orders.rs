@@ -12,6 +12,7 @@ use sentry::types::Dsn;
 use sentry::{ClientOptions, EventSamplingStrategy};
 use uuid::Uuid;
 
+use super::ends::Concern;
 use super::life;
 use crate::App;
 use crate::error::InitError;
@@ -40,6 +41,7 @@ pub(crate) struct Orders {
     pub(super) started: SystemTime,
     pub(super) dice: Random,
     pub(super) listeners: Option<Listeners>,
+    pub(super) concern: Concern,
 }
 
 /// What the outbox is made of.
@@ -82,6 +84,11 @@ impl Orders {
             started: SystemTime::now(),
             dice: Random::new(seed.0),
             listeners: None,
+            concern: Concern {
+                breadcrumbs: options.renderer_breadcrumbs.clone(),
+                events: options.renderer_events.clone(),
+                watches: options.watch_renderers,
+            },
         };
         let Some(dsn) = dsn else { return Ok(orders) };
         let (http, told_dsn) = match &options.tunnel {

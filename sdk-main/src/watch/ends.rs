@@ -1,0 +1,82 @@
+//! What is told of renderers that are gone, and of their threads that do not respond.
+//!
+//! What it means, [`ends`] and [`heartbeats`] decide. Here it is put together with what the renderer
+//! contributed to the scope, while that is still there.
+
+use std::time::Instant;
+
+use guardhouse_crash::ending::Status;
+use guardhouse_crash::process::is_stopped;
+use guardhouse_protocol::frame::Role;
+use guardhouse_protocol::{EditError, Envelope, EventId};
+use uuid::Uuid;
+
+use super::Watch;
+use crate::ipc::Renderer;
+use crate::ipc::ends::{self, Ended, ExitReason, OomKills};
+use crate::ipc::heartbeats;
+use crate::merge::Process;
+
+/// Which ends of renderers are told, and whether their threads are watched.
+pub(super) struct Concern {
+    pub(super) breadcrumbs: Vec<ExitReason>,
+    pub(super) events: Vec<ExitReason>,
+    pub(super) watches: bool,
+}
+
+impl Watch {
+    /// Tells of the end of a renderer. It is still known, and so is its scope.
+    pub(super) fn tell_of_end(
+        &mut self,
+        renderer: &Renderer,
+        said_goodbye: bool,
+        status: Status,
+        oom_kills_before: Option<u64>,
+    ) {
+        let oom_kills = OomKills { before: oom_kills_before, after: ends::oom_kills() };
+        let ended = Ended {
+            name: self.sender(renderer.id).name().to_owned(),
+            role: Role::named(&renderer.role),
+            pid: Some(renderer.pid),
+            end: status,
+            reason: ends::judge(said_goodbye, status, oom_kills),
+        };
+        self.house.say(format_args!("renderer {} is gone: {}", renderer.id, ended.reason));
+        if self.concern.events.contains(&ended.reason) {
+            let at = self.house.own_scope.now();
+            let event = ends::event(&ended, at, EventId::from_uuid(Uuid::new_v4()));
+            self.report(renderer.id, event);
+        }
+        if self.concern.breadcrumbs.contains(&ended.reason) {
+            let at = self.house.own_scope.now();
+            if let Ok(update) = ends::breadcrumb(&ended, at) {
+                let _ = self.house.with_scopes(|scopes| scopes.apply(Process::Main, update, at));
+            }
+        }
+    }
+
+    /// Tells of the threads that do not respond.
+    pub(super) fn look_after_threads(&mut self, now: Instant) {
+        while let Some(silence) = self.heartbeats.poll(now) {
+            let renderer = silence.renderer;
+            let pid = self.renderers.get(&renderer).and_then(|known| known.info.pid);
+            if self.natives.is_held_up(renderer) || pid.is_some_and(is_stopped) {
+                // It is main that does not read, or a debugger that has stopped it.
+                self.heartbeats.take_back(&silence, now);
+                continue;
+            }
+            let name = self.sender(renderer).name().to_owned();
+            self.house.say(format_args!("renderer {renderer} ({name}) does not respond"));
+            let at = self.house.own_scope.now();
+            let event = heartbeats::event(&silence, &name, at, EventId::from_uuid(Uuid::new_v4()));
+            self.report(renderer, event);
+        }
+    }
+
+    /// Reports something about a renderer as if it had reported it itself.
+    fn report(&mut self, renderer: Uuid, event: Result<Envelope, EditError>) {
+        if let Ok(event) = event {
+            self.merge_and_store(renderer, event, None);
+        }
+    }
+}
