@@ -7,6 +7,7 @@
 
 #![allow(dead_code)] // Until the surface uses all of it.
 
+mod courier;
 mod heartbeat;
 mod house;
 mod thread;
