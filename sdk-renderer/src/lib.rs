@@ -11,3 +11,4 @@ mod courier;
 mod heartbeat;
 mod house;
 mod thread;
+mod ways;
