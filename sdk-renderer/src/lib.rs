@@ -4,7 +4,6 @@
 //! that it is found by, or over HTTP on the loopback interface; main lays the scope of all processes
 //! over it, keeps it on disk and sends it. Nothing here sends anything to Sentry.
 #![forbid(unsafe_code)]
-
 #![allow(dead_code)] // Until the surface uses all of it.
 
 mod courier;
@@ -12,3 +11,5 @@ mod heartbeat;
 mod house;
 mod thread;
 mod ways;
+
+pub use house::Way;

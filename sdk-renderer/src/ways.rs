@@ -77,6 +77,8 @@ struct Known {
     inherited: Option<Inherited>,
     /// What the last main said, and the proof that it is known by.
     welcome: Option<(Option<Proof>, Welcome)>,
+    /// Whether main is believed to know what it said.
+    is_welcome: bool,
 }
 
 /// A connection to main, after it said welcome. Dropping it closes it.
@@ -100,6 +102,8 @@ pub(crate) enum Heard {
     Reopen(MessageId),
     /// The line is of no use any more, and why.
     Ended(String),
+    /// Nor is it if main does not know what it said in its welcome: it wants a hello again.
+    Unknown(String),
 }
 
 /// Why there is no line.
@@ -141,7 +145,7 @@ impl Ways {
         search: Search,
         inherited: Option<Inherited>,
     ) -> Self {
-        let known = Mutex::new(Known { search, inherited, welcome: None });
+        let known = Mutex::new(Known { search, inherited, welcome: None, is_welcome: false });
         Self { identity, mode, known }
     }
 
@@ -166,7 +170,8 @@ impl Ways {
         {
             let hello = self.hello(&main.1);
             // What was said on one way serves on the other.
-            let welcome = self.welcome_of(&main.1);
+            let is_welcome = lock(&self.known).is_welcome;
+            let welcome = self.welcome_of(&main.1).filter(|_| is_welcome);
             match protocol::open(address, &hello, welcome).await {
                 Ok(line) => return Ok(self.opened(line, Some(main))),
                 Err(NoWay::Failed(why)) => reasons.push(why),
@@ -204,8 +209,8 @@ impl Ways {
     }
 
     /// Main does not recognise what it said before.
-    pub(crate) fn forget_welcome(&self) {
-        lock(&self.known).welcome = None;
+    pub(crate) fn doubt_welcome(&self) {
+        lock(&self.known).is_welcome = false;
     }
 
     fn welcome_of(&self, main: &Meeting) -> Option<Welcome> {
@@ -222,7 +227,10 @@ impl Ways {
 
     fn opened(&self, mut line: Line, main: Option<Found>) -> Line {
         let proof = main.as_ref().map(|(_, main)| main.proof.clone());
-        lock(&self.known).welcome = Some((proof, line.welcome.clone()));
+        let mut known = lock(&self.known);
+        known.welcome = Some((proof, line.welcome.clone()));
+        known.is_welcome = true;
+        drop(known);
         line.main = main;
         line
     }

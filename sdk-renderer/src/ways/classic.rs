@@ -39,10 +39,7 @@ pub(super) async fn open(socket: &Path, hello: &Hello) -> Result<Line, NoWay> {
 
 /// Opens a line over a socket that is connected already.
 #[cfg(unix)]
-pub(super) async fn take_over(
-    socket: std::os::fd::OwnedFd,
-    hello: &Hello,
-) -> Result<Line, NoWay> {
+pub(super) async fn take_over(socket: std::os::fd::OwnedFd, hello: &Hello) -> Result<Line, NoWay> {
     let socket = std::os::unix::net::UnixStream::from(socket);
     let stream = socket
         .set_nonblocking(true)

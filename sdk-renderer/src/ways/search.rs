@@ -47,9 +47,9 @@ impl Search {
             Some((Some((path, _)), lost)) => {
                 read(path).or_else(|| self.first(namespace, |main| main.since >= *lost))
             }
-            Some((None, lost)) => self
-                .parent(namespace)
-                .or_else(|| self.first(namespace, |main| main.since >= *lost)),
+            Some((None, lost)) => {
+                self.parent(namespace).or_else(|| self.first(namespace, |main| main.since >= *lost))
+            }
             None => self.parent(namespace).or_else(|| {
                 let is_orphan = self.note.is_some();
                 self.first(namespace, |main| !is_orphan || main.since >= self.began)

@@ -1,8 +1,8 @@
 //! Messages, and what main answers to them.
 
+use guardhouse_protocol::Channel;
 use guardhouse_protocol::frame::{Frame, MessageId};
 use guardhouse_protocol::http::{Answer, RequestHead};
-use guardhouse_protocol::Channel;
 use tokio::sync::mpsc;
 
 use super::super::Heard;
@@ -40,7 +40,7 @@ async fn deliver(client: &mut Client, message: Frame, heard: &mpsc::Sender<Heard
             },
         }
     };
-    let is_good = !matches!(word, Heard::Ended(_));
+    let is_good = !matches!(word, Heard::Ended(_) | Heard::Unknown(_));
     heard.send(word).await.is_ok() && is_good
 }
 
@@ -52,7 +52,7 @@ fn understand(id: MessageId, channel: Channel, got: &Got) -> Option<Heard> {
         Answer::Taken => Frame::Ack { id },
         // Feedback over the budget is answered as Sentry would.
         Answer::OverBudget if channel == Channel::Feedback => reply(),
-        Answer::Unproven => return Some(Heard::Ended(unproven(got))),
+        Answer::Unproven => return Some(unproven(got)),
         answer if answer.is_final() => Frame::Declined { id, reason: got.words() },
         _ => return None,
     };
@@ -60,6 +60,6 @@ fn understand(id: MessageId, channel: Channel, got: &Got) -> Option<Heard> {
 }
 
 /// Main does not know us.
-pub(super) fn unproven(got: &Got) -> String {
-    format!("main does not know this renderer any more: {}", got.words())
+pub(super) fn unproven(got: &Got) -> Heard {
+    Heard::Unknown(format!("main does not know this renderer any more: {}", got.words()))
 }

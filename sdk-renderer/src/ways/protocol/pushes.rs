@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use guardhouse_protocol::Channel;
 use guardhouse_protocol::frame::{Frame, MessageId};
 use guardhouse_protocol::http::{Answer, RequestHead};
-use guardhouse_protocol::Channel;
 use tokio::sync::mpsc;
 
 use super::super::Heard;
@@ -37,8 +37,7 @@ pub(super) async fn ask(mut client: Client, channel: Channel, heard: mpsc::Sende
         };
         match got.answer {
             Some(Answer::Taken) => {
-                let message =
-                    Frame::Message { id: MessageId::new(0), channel, payload: got.body };
+                let message = Frame::Message { id: MessageId::new(0), channel, payload: got.body };
                 if heard.send(Heard::Frame(message)).await.is_err() {
                     return;
                 }
@@ -49,7 +48,7 @@ pub(super) async fn ask(mut client: Client, channel: Channel, heard: mpsc::Sende
             }
             Some(Answer::NothingNew) => pause_since(asked).await,
             Some(Answer::Unproven) => {
-                let _ = heard.send(Heard::Ended(unproven(&got))).await;
+                let _ = heard.send(unproven(&got)).await;
                 return;
             }
             // Main does not push there.

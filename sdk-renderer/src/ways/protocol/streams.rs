@@ -42,7 +42,7 @@ pub(super) async fn carry(
                 }
                 (Some(Answer::Taken), Err(error)) => break Heard::Ended(error.to_string()),
                 (Some(Answer::OutOfPlace | Answer::NotOpen), _) => break Heard::Reopen(id),
-                (Some(Answer::Unproven), _) => break Heard::Ended(unproven(&got)),
+                (Some(Answer::Unproven), _) => break unproven(&got),
                 (Some(answer), _) if answer.is_final() => break declined(id, &got),
                 _ => tokio::time::sleep(got.pause).await,
             }
