@@ -12,6 +12,7 @@ mod hearing;
 mod life;
 mod natives;
 mod orders;
+mod shelves;
 mod spotlight;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -45,6 +46,7 @@ use closing::Closing;
 use flushes::Flushes;
 use life::Life;
 use natives::Natives;
+use shelves::Shelves;
 use spotlight::Spotlight;
 
 /// So many visits are taken before timers and uploads have their turn.
@@ -124,6 +126,7 @@ struct Watch {
     /// Those that are gone, the last ones: what they said may come later.
     gone: VecDeque<Uuid>,
     natives: Natives,
+    shelves: Shelves,
     heartbeats: Heartbeats,
     concern: ends::Concern,
     streams: Streams,
@@ -166,6 +169,7 @@ impl Watch {
             looked_around: None,
             renderers: BTreeMap::new(),
             natives: Natives::default(),
+            shelves: Shelves::new(orders.shelf),
             heartbeats: Heartbeats::new(),
             concern: orders.concern,
             streams: Streams::default(),
@@ -194,6 +198,9 @@ impl Watch {
                 };
                 self.guarded(|watch| watch.handle(visit));
             }
+            let mut is_more = false;
+            self.guarded(|watch| is_more = watch.look_at_a_shelf());
+            is_idle &= !is_more;
             let mut wake = None;
             self.guarded(|watch| wake = watch.step());
             if let Some(closing) = self.closing.take_if(|closing| closing.is_due(&self.outbox)) {

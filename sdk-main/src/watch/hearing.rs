@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use guardhouse_protocol::http::Answer;
-use guardhouse_protocol::{Channel, Envelope, FeedbackResult, Item, ItemType, Message};
+use guardhouse_protocol::{
+    Channel, Envelope, FeedbackResult, Item, ItemType, Log, Message, Metric,
+};
 use uuid::Uuid;
 
 use super::{Heard, RENDERER, RENDERERS, Watch};
@@ -145,19 +147,13 @@ impl Watch {
             Message::Log(log) => {
                 let (sender, scope) = (self.sender(id), self.scope_for(Process::Renderer(id)));
                 let log = self.merge.log(log, &sender, &scope, self.house.own_scope.now());
-                if !self.batch.has_room_for(log.text()) {
-                    self.send_batch();
-                }
-                self.batch.log(&log, Instant::now());
+                self.batch_log(&log);
                 MessageAnswer::Taken
             }
             Message::Metric(metric) => {
                 let (sender, scope) = (self.sender(id), self.scope_for(Process::Renderer(id)));
                 let metric = self.merge.metric(metric, &sender, &scope, self.house.own_scope.now());
-                if !self.batch.has_room_for(metric.text()) {
-                    self.send_batch();
-                }
-                self.batch.metric(&metric, Instant::now());
+                self.batch_metric(&metric);
                 MessageAnswer::Taken
             }
             Message::Flush => {
@@ -188,8 +184,18 @@ impl Watch {
     ) -> MessageAnswer {
         let sender = self.sender(renderer);
         let scope = self.scope_for(Process::Renderer(renderer));
+        self.merge_and_store_with(envelope, &sender, &scope, when_sent)
+    }
+
+    pub(super) fn merge_and_store_with(
+        &mut self,
+        envelope: Envelope,
+        sender: &Sender,
+        scope: &MergedScope,
+        when_sent: Option<WhenSent>,
+    ) -> MessageAnswer {
         let now = self.house.own_scope.now();
-        let merged = self.merge.renderer(envelope, &sender, &scope, now, self.dice.fraction());
+        let merged = self.merge.renderer(envelope, sender, scope, now, self.dice.fraction());
         if merged.facts.panics > 0 {
             self.house.say(format_args!("a hook panicked; the event goes on unchanged"));
         }
@@ -236,6 +242,20 @@ impl Watch {
         }
     }
 
+    pub(super) fn batch_log(&mut self, log: &Log) {
+        if !self.batch.has_room_for(log.text()) {
+            self.send_batch();
+        }
+        self.batch.log(log, Instant::now());
+    }
+
+    pub(super) fn batch_metric(&mut self, metric: &Metric) {
+        if !self.batch.has_room_for(metric.text()) {
+            self.send_batch();
+        }
+        self.batch.metric(metric, Instant::now());
+    }
+
     pub(super) fn send_batch(&mut self) {
         let (envelopes, losses) = self.batch.take();
         if let Some(outbox) = &mut self.outbox {
@@ -266,13 +286,16 @@ impl Watch {
     /// What a renderer is called in what it reports.
     pub(super) fn sender(&self, id: Uuid) -> Sender {
         let info = self.renderers.get(&id).map(|known| known.info.clone());
-        let info = info.unwrap_or_else(|| RendererInfo::new(id));
+        self.sender_of(&info.unwrap_or_else(|| RendererInfo::new(id)))
+    }
+
+    pub(super) fn sender_of(&self, info: &RendererInfo) -> Sender {
         let asked = self
             .get_renderer_name
             .as_ref()
-            .and_then(|get| catch_unwind(AssertUnwindSafe(|| get(&info))).unwrap_or_default());
-        let name = asked.or(info.name).unwrap_or_else(|| RENDERER.to_owned());
-        Sender::renderer(id, name)
+            .and_then(|get| catch_unwind(AssertUnwindSafe(|| get(info))).unwrap_or_default());
+        let name = asked.or_else(|| info.name.clone()).unwrap_or_else(|| RENDERER.to_owned());
+        Sender::renderer(info.id, name)
     }
 
     /// A renderer was heard. Those of which nothing was heard for the longest make room, should a host

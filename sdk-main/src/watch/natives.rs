@@ -437,6 +437,7 @@ impl Watch {
             self.tell_of_end(&known, said_goodbye, status, native.oom_kills_before);
         }
         lock(&self.house.renderers).forget(renderer);
+        self.shelves.look_for(renderer, native.seen.clone());
         self.gone(renderer);
     }
 

@@ -42,6 +42,7 @@ pub(crate) struct Orders {
     pub(super) dice: Random,
     pub(super) listeners: Option<Listeners>,
     pub(super) concern: Concern,
+    pub(super) shelf: Option<PathBuf>,
 }
 
 /// What the outbox is made of.
@@ -84,6 +85,7 @@ impl Orders {
             started: SystemTime::now(),
             dice: Random::new(seed.0),
             listeners: None,
+            shelf: None,
             concern: Concern {
                 breadcrumbs: options.renderer_breadcrumbs.clone(),
                 events: options.renderer_events.clone(),
@@ -116,8 +118,8 @@ impl Orders {
     ) -> Option<PathBuf> {
         let Guardhouse { mode, namespace } = &self.guardhouse;
         // Without a DSN nothing is kept, and nobody looks for what is left there.
-        let spool = self.outbox.is_some().then(|| cache_dir.join(SHELF));
-        let listeners = Listeners::open(house, *mode, namespace, proof, spool.as_deref());
+        self.shelf = self.outbox.is_some().then(|| cache_dir.join(SHELF));
+        let listeners = Listeners::open(house, *mode, namespace, proof, self.shelf.as_deref());
         let listeners = self.listeners.insert(listeners);
         listeners.note().map(Path::to_owned)
     }
