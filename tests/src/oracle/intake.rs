@@ -15,7 +15,7 @@ const OTHER: RendererId = RendererId::new(Uuid::from_u128(2));
 pub fn intake(data: &[u8]) {
     let (&how, payload) = data.split_first().unwrap_or((&0, &[]));
     let channel = Channel::ALL[usize::from(how) % Channel::ALL.len()];
-    let patience = [Patience::Forgets, Patience::Waits, Patience::Alone]
+    let patience = [Patience::Forgets, Patience::Forgets, Patience::Alone]
         [usize::from(how) / Channel::ALL.len() % 3];
     said(channel, Bytes::copy_from_slice(payload), patience);
 }
