@@ -34,6 +34,7 @@
 #![forbid(unsafe_code)]
 
 mod attachments;
+mod courier;
 mod error;
 mod feedback;
 mod guard;

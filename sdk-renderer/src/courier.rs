@@ -1,0 +1,580 @@
+//! What waits for main, and what main has not acknowledged: everything that must be neither lost nor
+//! doubled, in order.
+//!
+//! It owns no socket and no clock. Frames for whichever connection there is come out of
+//! [`poll`](Courier::poll); what main answers goes into [`handle`](Courier::handle). A message keeps its
+//! [id](MessageId) until main has acknowledged it, on however many connections it is said. When main
+//! is new, it hears all of the scope first, and then everything that the former one did not acknowledge.
+//!
+//! It holds a bounded number of messages and bytes. What is more than that pushes out the oldest that
+//! has not been said yet, and is counted. Changes of the scope are no such messages: when too many of
+//! them wait, they become one statement of all of it, so that an event never finds less in main than
+//! was said before it, perhaps more.
+
+mod scope;
+mod streams;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Instant;
+
+use bytes::Bytes;
+use guardhouse_protocol::frame::{Frame, MessageId};
+use guardhouse_protocol::limits::{MESSAGE_WINDOW, MIB};
+use guardhouse_protocol::scope::{Refusal, ScopeUpdate};
+use guardhouse_protocol::{Channel, Config, FlushResult, StreamOpening, Timestamp, Trace};
+use uuid::Uuid;
+
+use crate::house::{Answering, Told};
+use scope::Statement;
+use streams::Streams;
+
+pub(crate) use streams::{Source, read_piece};
+
+/// The ids of messages without an answer lie so close together. It is less than main remembers, so that
+/// the scope and the start, which a new main hears first, have room too.
+const WINDOW: u64 = MESSAGE_WINDOW - 64;
+
+/// When so many messages of the scope wait, or so many bytes, they become one statement.
+const SCOPE_ITEMS: usize = 256;
+const SCOPE_BYTES: usize = MIB;
+
+/// How much waits at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) items: usize,
+    pub(crate) bytes: usize,
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Courier {
+    bounds: Bounds,
+    statement: Statement,
+    /// What was said on this connection and not answered, in the order in which it was said.
+    said: VecDeque<Item>,
+    /// What is to be said, in order; first of all what a former connection has left.
+    waiting: VecDeque<Item>,
+    streams: Streams,
+    flushes: Vec<Flush>,
+    /// The ids of messages that main has not answered.
+    outstanding: BTreeSet<MessageId>,
+    next_id: u64,
+    next_order: u64,
+    is_connected: bool,
+    is_paused: bool,
+    /// How the last main called this process.
+    renderer: Option<Uuid>,
+    /// How much of what was captured is held.
+    held: usize,
+    held_bytes: usize,
+    /// How many messages of the scope wait, and how many bytes.
+    scope_items: usize,
+    scope_bytes: usize,
+    /// From how many bytes on they become one statement.
+    scope_bytes_bound: usize,
+    losses: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Debug)]
+struct Item {
+    id: Option<MessageId>,
+    order: u64,
+    channel: Channel,
+    bytes: Bytes,
+    answer: Option<Answering>,
+    is_shelved: bool,
+}
+
+struct Flush {
+    order: u64,
+    deadline: Instant,
+    is_durable: bool,
+    done: Box<dyn FnOnce(bool) + Send>,
+}
+
+/// What main has to say to the process.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Said {
+    Config(Config),
+    Trace(Trace),
+    /// It will never take something.
+    Declined(String),
+}
+
+impl Item {
+    /// Whether it is something that the application has captured, as opposed to what is said about the
+    /// process.
+    fn is_captured(&self) -> bool {
+        is_captured(self.channel)
+    }
+}
+
+fn is_captured(channel: Channel) -> bool {
+    matches!(
+        channel,
+        Channel::Envelope | Channel::Feedback | Channel::StructuredLog | Channel::Metric
+    )
+}
+
+/// What the process says.
+impl Courier {
+    pub(crate) fn new(bounds: Bounds, max_breadcrumbs: usize) -> Self {
+        Self {
+            bounds,
+            statement: Statement::new(max_breadcrumbs),
+            said: VecDeque::new(),
+            waiting: VecDeque::new(),
+            streams: Streams::default(),
+            flushes: Vec::new(),
+            outstanding: BTreeSet::new(),
+            next_id: 1,
+            next_order: 1,
+            is_connected: false,
+            is_paused: false,
+            renderer: None,
+            held: 0,
+            held_bytes: 0,
+            scope_items: 0,
+            scope_bytes: 0,
+            scope_bytes_bound: SCOPE_BYTES,
+            losses: BTreeMap::new(),
+        }
+    }
+
+    /// The process's own scope has changed.
+    pub(crate) fn change(&mut self, update: ScopeUpdate, at: Timestamp) -> Result<(), Refusal> {
+        self.statement.change(update, at)
+    }
+
+    /// Has main told what is new in the scope. Without a main to tell, it waits until an event needs it.
+    pub(crate) fn state_scope(&mut self) {
+        if self.is_connected {
+            self.put_scope();
+        }
+    }
+
+    /// Takes a message for main.
+    pub(crate) fn push(&mut self, channel: Channel, bytes: Bytes, answer: Option<Answering>) {
+        match channel {
+            // Each main is told when it is new.
+            Channel::Start => {
+                if let Some(answer) = answer {
+                    answer.tell(Told::Taken);
+                }
+                return;
+            }
+            Channel::Status => {
+                // Only the last of a kind has an effect.
+                self.waiting.retain(|item| item.channel != channel || item.bytes != bytes);
+            }
+            Channel::Envelope | Channel::Feedback => self.put_scope(),
+            _ => {}
+        }
+        self.put(channel, bytes, answer);
+        self.make_room();
+    }
+
+    /// Takes a stream for main.
+    pub(crate) fn add_stream(
+        &mut self,
+        opening: &StreamOpening,
+        source: Source,
+        answer: Answering,
+    ) {
+        let order = self.order();
+        self.streams.add(order, opening, source, answer);
+    }
+
+    /// Somebody wants to know when main has made durable all that came before.
+    pub(crate) fn flush(&mut self, deadline: Instant, done: impl FnOnce(bool) + Send + 'static) {
+        self.state_scope();
+        let order = self.next_order;
+        self.put(Channel::Flush, Bytes::new(), None);
+        self.flushes.push(Flush { order, deadline, is_durable: false, done: Box::new(done) });
+    }
+
+    /// Nobody is there to flush to.
+    pub(crate) fn fail_flushes(&mut self) {
+        let orders: Vec<_> = self.flushes.iter().map(|flush| flush.order).collect();
+        for order in orders {
+            self.settle(order, false);
+        }
+    }
+
+    /// Those whose deadline is over are told so. Says when the next one is.
+    pub(crate) fn expire_flushes(&mut self, now: Instant) -> Option<Instant> {
+        let over = self.flushes.iter().filter(|flush| flush.deadline <= now);
+        let over: Vec<_> = over.map(|flush| flush.order).collect();
+        for order in over {
+            self.settle(order, false);
+        }
+        self.flushes.iter().map(|flush| flush.deadline).min()
+    }
+
+    /// Keeps what is captured back, or does so no longer.
+    pub(crate) fn set_paused(&mut self, is_paused: bool) {
+        self.is_paused = is_paused;
+    }
+
+    fn put_scope(&mut self) {
+        for bytes in self.statement.take_for_main() {
+            self.put(Channel::Scope, bytes, None);
+        }
+        if self.scope_items > SCOPE_ITEMS || self.scope_bytes > self.scope_bytes_bound {
+            self.state_all_at_once();
+        }
+    }
+
+    fn order(&mut self) -> u64 {
+        let order = self.next_order;
+        self.next_order += 1;
+        order
+    }
+
+    fn put(&mut self, channel: Channel, bytes: Bytes, answer: Option<Answering>) {
+        let order = self.order();
+        let item = Item { id: None, order, channel, bytes, answer, is_shelved: false };
+        self.count_in(&item);
+        self.waiting.push_back(item);
+    }
+
+    fn count_in(&mut self, item: &Item) {
+        if item.is_captured() {
+            self.held += 1;
+            self.held_bytes += item.bytes.len();
+        } else if item.channel == Channel::Scope {
+            self.scope_items += 1;
+            self.scope_bytes += item.bytes.len();
+        }
+    }
+
+    fn count_out(&mut self, item: &Item) {
+        if item.is_captured() {
+            self.held -= 1;
+            self.held_bytes -= item.bytes.len();
+        } else if item.channel == Channel::Scope {
+            self.scope_items -= 1;
+            self.scope_bytes -= item.bytes.len();
+        }
+        if let Some(id) = item.id {
+            self.outstanding.remove(&id);
+        }
+    }
+
+    /// Lets the oldest go that was not said, or if all was, the oldest.
+    fn make_room(&mut self) {
+        while self.held > self.bounds.items || self.held_bytes > self.bounds.bytes {
+            let lost = take_first(&mut self.waiting, Item::is_captured)
+                .or_else(|| take_first(&mut self.said, Item::is_captured));
+            let Some(lost) = lost else { break };
+            self.count_out(&lost);
+            *self.losses.entry(lost.channel.name()).or_default() += 1;
+            // It cannot become durable any more.
+            let waits = self.flushes.iter().filter(|flush| flush.order > lost.order);
+            let waits: Vec<_> = waits.map(|flush| flush.order).collect();
+            for order in waits {
+                self.settle(order, false);
+            }
+        }
+    }
+
+    /// In place of the changes of the scope that have not been said, says all of it.
+    fn state_all_at_once(&mut self) {
+        let is_change = |item: &Item| item.channel == Channel::Scope && item.id.is_none();
+        let Some(place) = self.waiting.iter().position(is_change) else { return };
+        let order = self.waiting[place].order;
+        self.drop_scope(is_change);
+        let whole = self.put_whole(place, order);
+        self.scope_bytes_bound = SCOPE_BYTES + 2 * whole;
+    }
+
+    fn drop_scope(&mut self, is_dropped: impl Fn(&Item) -> bool) {
+        for item in std::mem::take(&mut self.waiting) {
+            if is_dropped(&item) {
+                self.count_out(&item);
+            } else {
+                self.waiting.push_back(item);
+            }
+        }
+    }
+
+    /// Puts all of the scope in at a place. Says how many bytes that are.
+    fn put_whole(&mut self, place: usize, order: u64) -> usize {
+        let mut length = 0;
+        for (index, bytes) in (place..).zip(self.statement.take_whole_for_main()) {
+            length += bytes.len();
+            let channel = Channel::Scope;
+            let item = Item { id: None, order, channel, bytes, answer: None, is_shelved: false };
+            self.count_in(&item);
+            self.waiting.insert(index, item);
+        }
+        length
+    }
+
+    fn settle(&mut self, order: u64, is_durable: bool) {
+        if let Some(index) = self.flushes.iter().position(|flush| flush.order == order) {
+            (self.flushes.swap_remove(index).done)(is_durable);
+            // If it was said, main's answer means nothing any more.
+            take_first(&mut self.waiting, |item| item.order == order && item.id.is_none());
+        }
+    }
+}
+
+/// What a connection is told and says.
+impl Courier {
+    /// There is a connection again, on which main calls this process so. Says whether main is a new
+    /// one.
+    pub(crate) fn connect(&mut self, renderer: Uuid) -> bool {
+        self.disconnect();
+        self.is_connected = true;
+        let is_new = self.renderer.replace(renderer) != Some(renderer);
+        if is_new {
+            self.streams.begin_anew();
+            self.drop_scope(|item| item.channel == Channel::Scope);
+            self.put_whole(0, 0);
+            let place = self.waiting.iter().take_while(|i| i.channel == Channel::Scope).count();
+            let start = Item {
+                id: None,
+                order: 0,
+                channel: Channel::Start,
+                bytes: Bytes::new(),
+                answer: None,
+                is_shelved: false,
+            };
+            self.waiting.retain(|item| item.channel != Channel::Start);
+            self.waiting.insert(place, start);
+            // What lies further back than main remembers would be taken for known.
+            let floor = (self.next_id + place as u64 + 1).saturating_sub(WINDOW);
+            for item in &mut self.waiting {
+                if let Some(id) = item.id.take_if(|id| id.number() < floor) {
+                    self.outstanding.remove(&id);
+                }
+            }
+        }
+        is_new
+    }
+
+    /// The connection is lost: what was said and not answered is to be said again.
+    pub(crate) fn disconnect(&mut self) {
+        self.is_connected = false;
+        self.streams.disconnect();
+        while let Some(item) = self.said.pop_back() {
+            self.waiting.push_front(item);
+        }
+    }
+
+    /// How many messages main has not answered on this connection.
+    pub(crate) fn under_way(&self) -> usize {
+        self.said.len()
+    }
+
+    /// Whether main owes an answer to anything.
+    pub(crate) fn is_under_way(&self) -> bool {
+        !self.said.is_empty() || self.streams.is_under_way()
+    }
+
+    /// The next message to be said.
+    pub(crate) fn poll(&mut self) -> Option<Frame> {
+        if !self.is_connected {
+            return None;
+        }
+        let is_paused = self.is_paused;
+        let index = self.waiting.iter().position(|item| !(is_paused && item.is_captured()))?;
+        let number = self.waiting[index].id.map_or(self.next_id, MessageId::number);
+        let is_far = |lowest: &MessageId| number.saturating_sub(lowest.number()) >= WINDOW;
+        if self.outstanding.first().is_some_and(is_far) {
+            return None;
+        }
+        let mut item = self.waiting.remove(index)?;
+        let id = self.name(&mut item);
+        let frame = Frame::Message { id, channel: item.channel, payload: item.bytes.clone() };
+        self.said.push_back(item);
+        Some(frame)
+    }
+
+    /// The next to be said of a stream.
+    pub(crate) fn poll_stream(&mut self) -> Option<Frame> {
+        if !self.is_connected || self.is_paused {
+            return None;
+        }
+        let next_id = &mut self.next_id;
+        self.streams.poll(|| take_id(next_id))
+    }
+
+    /// The source of a stream that is to be read, with what to call it.
+    pub(crate) fn poll_read(&mut self) -> Option<(u64, Source)> {
+        self.streams.poll_read()
+    }
+
+    /// What reading has brought.
+    pub(crate) fn handle_read(&mut self, key: u64, read: Option<(Source, Bytes, bool)>) {
+        self.streams.handle_read(key, read);
+        self.look_at_flushes();
+    }
+
+    /// Main does not know a stream any more that it had opened.
+    pub(crate) fn reopen(&mut self, id: MessageId) {
+        self.streams.reopen(id);
+    }
+
+    /// Takes what main says. What it may not say was refused before.
+    pub(crate) fn handle(&mut self, frame: Frame) -> Option<Said> {
+        let frame = match self.streams.handle(frame) {
+            Ok(()) => {
+                self.look_at_flushes();
+                return None;
+            }
+            Err(frame) => frame,
+        };
+        let said = match frame {
+            Frame::Ack { id } => {
+                self.answered(id, |_| Told::Taken);
+                None
+            }
+            Frame::Reply { id, channel: Channel::Flush, payload } => {
+                let order = self.answered(id, |_| Told::Taken);
+                let is_durable = FlushResult::parse(&payload).is_ok_and(|result| result.durable);
+                match self.flushes.iter_mut().find(|flush| Some(flush.order) == order) {
+                    Some(flush) if is_durable => flush.is_durable = true,
+                    Some(flush) => {
+                        let order = flush.order;
+                        self.settle(order, false);
+                    }
+                    None => {}
+                }
+                None
+            }
+            Frame::Reply { id, payload, .. } => {
+                self.answered(id, |_| Told::Reply(payload));
+                None
+            }
+            Frame::Declined { id, reason } => {
+                let order = self.answered(id, |_| Told::Declined(reason.clone()));
+                // A flush that is declined has no other answer.
+                if let Some(order) = order {
+                    self.settle(order, false);
+                }
+                Some(Said::Declined(reason))
+            }
+            Frame::Message { channel: Channel::Config, payload, .. } => {
+                Config::parse(&payload).ok().map(Said::Config)
+            }
+            Frame::Message { channel: Channel::Trace, payload, .. } => {
+                Trace::parse(&payload).ok().map(Said::Trace)
+            }
+            _ => None,
+        };
+        self.look_at_flushes();
+        said
+    }
+
+    /// Forgets a message. Says its place among all that was captured.
+    fn answered(&mut self, id: MessageId, told: impl FnOnce(Channel) -> Told) -> Option<u64> {
+        let mut item = take_first(&mut self.said, |item| item.id == Some(id))?;
+        self.count_out(&item);
+        if let Some(answer) = item.answer.take() {
+            answer.tell(told(item.channel));
+        }
+        Some(item.order)
+    }
+
+    fn look_at_flushes(&mut self) {
+        let is_done = |flush: &&Flush| {
+            let is_before = |item: &Item| item.order < flush.order && item.channel != Channel::Flush;
+            flush.is_durable
+                && !self.said.iter().any(is_before)
+                && !self.waiting.iter().any(is_before)
+                && !self.streams.has_before(flush.order)
+        };
+        let done: Vec<_> = self.flushes.iter().filter(is_done).map(|flush| flush.order).collect();
+        for order in done {
+            self.settle(order, true);
+        }
+    }
+
+    fn name(&mut self, item: &mut Item) -> MessageId {
+        let next_id = &mut self.next_id;
+        let id = *item.id.get_or_insert_with(|| take_id(next_id));
+        self.outstanding.insert(id);
+        id
+    }
+}
+
+/// What is left behind.
+impl Courier {
+    /// Whether main has all that was captured.
+    pub(crate) fn has_nothing(&self) -> bool {
+        self.held == 0 && self.streams.is_empty()
+    }
+
+    /// Whether something captured is not on the shelf.
+    pub(crate) fn has_unshelved(&self) -> bool {
+        self.held > self.shelved()
+    }
+
+    /// How much of what is on the shelf main has not acknowledged.
+    pub(crate) fn shelved(&self) -> usize {
+        self.said.iter().chain(&self.waiting).filter(|item| item.is_shelved).count()
+    }
+
+    /// What belongs on the shelf and is not there yet, from now on counted as being there.
+    pub(crate) fn poll_shelf(&mut self) -> Vec<Frame> {
+        if !self.has_unshelved() {
+            return Vec::new();
+        }
+        let message = |id, channel, payload| Frame::Message { id, channel, payload };
+        let mut frames = Vec::new();
+        for bytes in self.statement.take_for_shelf() {
+            frames.push(message(take_id(&mut self.next_id), Channel::Scope, bytes));
+        }
+        for item in self.said.iter_mut().chain(&mut self.waiting) {
+            if item.is_captured() && !item.is_shelved {
+                item.is_shelved = true;
+                let id = *item.id.get_or_insert_with(|| take_id(&mut self.next_id));
+                self.outstanding.insert(id);
+                frames.push(message(id, item.channel, item.bytes.clone()));
+            }
+        }
+        frames
+    }
+
+    /// There is no shelf any more, or it could not be written.
+    pub(crate) fn clear_shelf(&mut self) {
+        self.statement.clear_shelf();
+        for item in self.said.iter_mut().chain(&mut self.waiting) {
+            item.is_shelved = false;
+        }
+    }
+
+    /// Ends it. Whoever waits for an answer is told that there will be none.
+    pub(crate) fn give_up(&mut self) {
+        self.fail_flushes();
+        self.streams.give_up();
+        self.said.clear();
+        self.waiting.clear();
+    }
+
+    /// How many were given up since the last time for want of room, by channel.
+    pub(crate) fn take_losses(&mut self) -> BTreeMap<&'static str, u64> {
+        std::mem::take(&mut self.losses)
+    }
+}
+
+fn take_id(next_id: &mut u64) -> MessageId {
+    let id = MessageId::new(*next_id);
+    *next_id += 1;
+    id
+}
+
+fn take_first(items: &mut VecDeque<Item>, is_it: impl Fn(&Item) -> bool) -> Option<Item> {
+    let index = items.iter().position(is_it)?;
+    items.remove(index)
+}
+
+impl std::fmt::Debug for Flush {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Flush({})", self.order)
+    }
+}
