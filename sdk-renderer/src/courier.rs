@@ -482,7 +482,8 @@ impl Courier {
 
     fn look_at_flushes(&mut self) {
         let is_done = |flush: &&Flush| {
-            let is_before = |item: &Item| item.order < flush.order && item.channel != Channel::Flush;
+            let is_before =
+                |item: &Item| item.order < flush.order && item.channel != Channel::Flush;
             flush.is_durable
                 && !self.said.iter().any(is_before)
                 && !self.waiting.iter().any(is_before)

@@ -73,15 +73,8 @@ impl Desk {
 
     /// The command that starts the binary, for a test to add to.
     pub fn command(binary: &str, cache_dir: &Path) -> Command {
-        let mut command = Command::new(binary);
-        command
-            .arg("--cache-dir")
-            .arg(cache_dir)
-            // What the machine is set up for is not what is tested.
-            .env_remove("SENTRY_DSN")
-            .env_remove("SENTRY_RELEASE")
-            .env_remove("SENTRY_ENVIRONMENT")
-            .env("RUST_BACKTRACE", "0");
+        let mut command = bare(binary);
+        command.arg("--cache-dir").arg(cache_dir);
         command
     }
 
@@ -179,6 +172,20 @@ impl Drop for Desk {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A command that starts the binary as it would start anywhere: what the machine is set up for is not
+/// what is tested.
+pub(crate) fn bare(binary: &str) -> Command {
+    let mut command = Command::new(binary);
+    command
+        .env_remove("SENTRY_DSN")
+        .env_remove("SENTRY_RELEASE")
+        .env_remove("SENTRY_ENVIRONMENT")
+        .env_remove("SENTRY_TRACE")
+        .env_remove("SENTRY_BAGGAGE")
+        .env("RUST_BACKTRACE", "0");
+    command
 }
 
 /// A directory of a test's own, removed when it is dropped.

@@ -100,7 +100,8 @@ impl Streams {
     /// The next to be said of one.
     pub(super) fn poll(&mut self, next_id: impl FnOnce() -> MessageId) -> Option<Frame> {
         let active = || self.streams.iter().take(AT_ONCE);
-        let index = active().position(|stream| stream.phase == Phase::Closed || stream.has_more())?;
+        let index =
+            active().position(|stream| stream.phase == Phase::Closed || stream.has_more())?;
         let stream = &mut self.streams[index];
         Some(stream.next(next_id))
     }
