@@ -127,11 +127,8 @@ impl Options {
         self
     }
 
-    /// Where to leave what could not be handed over, if no main was ever met that says where: the
-    /// directory `spool` in main's own [`cache_dir`]. By default such is lost at the end of the
-    /// process.
-    ///
-    /// [`cache_dir`]: https://docs.rs/guardhouse-main/latest/guardhouse_main/struct.Options.html#method.cache_dir
+    /// Where to leave what could not be handed over, if no main was ever met that says where it looks
+    /// for such. By default it is lost with the process then.
     pub fn spool_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.spool_dir = Some(directory.into());
         self
