@@ -5,6 +5,7 @@
 //! - [`doorway`] is the way from the application's threads, which never wait, to the one thread on
 //!   which the SDK works.
 //! - [`meeting`] is the place where processes find main, and [`link`] carries frames between them.
+//! - [`shelf`] is where a process leaves what main has not taken.
 //! - [`running`] knows the one SDK that runs in a process, [`Clock`], [`Random`] and [`say`] are its
 //!   time, its chance and its voice.
 //!
@@ -23,6 +24,7 @@ pub mod probe;
 mod random;
 pub mod running;
 pub mod scope;
+pub mod shelf;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -51,6 +51,16 @@ pub enum Way {
     Protocol,
 }
 
+impl Way {
+    /// The name, in lower case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Protocol => "protocol",
+        }
+    }
+}
+
 /// What the SDK thread is asked for.
 pub(crate) enum Visit {
     /// Something for main. Before an envelope the thread states what is new in the scope.

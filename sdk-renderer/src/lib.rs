@@ -66,3 +66,4 @@ pub use house::Way;
 pub use init::init;
 pub use options::Options;
 pub use receipt::Receipt;
+mod ways;

@@ -1,0 +1,183 @@
+//! Which main is ours.
+//!
+//! The one that has started this process says so in the environment. Without that it is one that is
+//! the parent of this process, or its parent's and so on, and else the latest of the namespace. Once
+//! a main was ours, another one is so only if it came after ours had died: the restarted application,
+//! not a second instance that ran all the while.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use guardhouse_process::meeting::{self, Meeting};
+use guardhouse_process::timestamp;
+use guardhouse_protocol::{Namespace, Timestamp};
+
+use super::Found;
+
+/// No process has more ancestors than are looked at.
+#[cfg(target_os = "linux")]
+const GENERATIONS: usize = 64;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub(crate) struct Search {
+    directory: Option<PathBuf>,
+    /// The note that the environment names.
+    note: Option<PathBuf>,
+    ancestors: Vec<u32>,
+    /// The main that was ours, if it left a note, and when it was lost.
+    former: Option<(Option<Found>, Timestamp)>,
+    began: Timestamp,
+}
+
+impl Search {
+    pub(crate) fn new(directory: Option<PathBuf>, note: Option<PathBuf>) -> Self {
+        Self { directory, note, ancestors: ancestors(), former: None, began: now() }
+    }
+
+    /// A search where mains leave their notes, and for the main that the environment names.
+    pub(crate) fn of_environment() -> Self {
+        let note = std::env::var_os(meeting::NOTE_VARIABLE).map(PathBuf::from);
+        Self::new(meeting::directory().ok(), note)
+    }
+
+    /// The main that is ours, if it lives.
+    pub(crate) fn find(&self, namespace: &Namespace) -> Option<Found> {
+        match &self.former {
+            Some((Some((path, _)), lost)) => {
+                read(path).or_else(|| self.first(namespace, |main| main.since >= *lost))
+            }
+            Some((None, lost)) => {
+                self.parent(namespace).or_else(|| self.first(namespace, |main| main.since >= *lost))
+            }
+            None => self.parent(namespace).or_else(|| {
+                let is_orphan = self.note.is_some();
+                self.first(namespace, |main| !is_orphan || main.since >= self.began)
+            }),
+        }
+    }
+
+    /// The main that has started this process, if it lives and has a note.
+    pub(crate) fn parent(&self, namespace: &Namespace) -> Option<Found> {
+        let noted = self.note.as_deref().and_then(read);
+        noted.or_else(|| self.first(namespace, |main| self.ancestors.contains(&main.pid)))
+    }
+
+    /// The main that was ours is so no more, or not at the moment.
+    pub(crate) fn lose(&mut self, main: Option<Found>) {
+        self.former = Some((main, now()));
+    }
+
+    fn first(&self, namespace: &Namespace, is_it: impl Fn(&Meeting) -> bool) -> Option<Found> {
+        let found = meeting::find(self.directory.as_deref()?, namespace);
+        found.into_iter().find(|(_, main)| is_it(main))
+    }
+}
+
+fn read(path: &Path) -> Option<Found> {
+    Some((path.to_owned(), Meeting::read(path).ok()??))
+}
+
+/// Now, as notes say it.
+fn now() -> Timestamp {
+    let now = timestamp(SystemTime::now());
+    Timestamp::parse_rfc3339(&now.to_string()).unwrap_or(now)
+}
+
+/// The processes that this one comes from, the nearest first.
+#[cfg(target_os = "linux")]
+fn ancestors() -> Vec<u32> {
+    let parent = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name of the program may hold anything, so it is what is behind it that counts.
+        let behind = &stat[stat.rfind(')')? + 1..];
+        let parent = behind.split_ascii_whitespace().nth(1)?.parse().ok()?;
+        (parent > 0).then_some(parent)
+    };
+    let myself = std::process::id();
+    std::iter::successors(Some(myself), parent).skip(1).take(GENERATIONS).collect()
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+fn ancestors() -> Vec<u32> {
+    vec![std::os::unix::process::parent_id()]
+}
+
+#[cfg(not(unix))]
+fn ancestors() -> Vec<u32> {
+    Vec::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use guardhouse_process::meeting::Posted;
+    use guardhouse_protocol::frame::Proof;
+    use uuid::Uuid;
+
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new() -> Self {
+            let name = format!("guardhouse-test-{}", Uuid::new_v4().simple());
+            let path = std::env::temp_dir().join(name);
+            std::fs::create_dir(&path).unwrap();
+            Self(path)
+        }
+
+        fn main(&self, pid: u32, since: i64) -> Posted {
+            let mut main = Meeting::new(Namespace::DEFAULT, Proof::new([7; 32]));
+            main.pid = pid;
+            main.since = Timestamp::from_unix(since, 0);
+            main.post(&self.0).unwrap()
+        }
+
+        fn search(&self, note: Option<&Posted>) -> Search {
+            Search::new(Some(self.0.clone()), note.map(|note| note.path().to_owned()))
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+
+    fn path(found: Option<Found>) -> Option<PathBuf> {
+        found.map(|(path, _)| path)
+    }
+
+    const LATE: i64 = 4_000_000_000;
+
+    #[test]
+    fn the_main_that_started_us_is_ours_and_else_the_latest() {
+        let folder = Folder::new();
+        let early = folder.main(1_000_000, 5);
+        let late = folder.main(1_000_001, 6);
+        let found = |search: Search| path(search.find(&Namespace::DEFAULT));
+        assert_eq!(found(folder.search(None)).as_deref(), Some(late.path()));
+        assert_eq!(found(folder.search(Some(&early))).as_deref(), Some(early.path()));
+        if let Some(parent) = ancestors().first() {
+            let ours = folder.main(*parent, 4);
+            assert_eq!(found(folder.search(None)).as_deref(), Some(ours.path()));
+        }
+    }
+
+    #[test]
+    fn after_ours_has_died_only_one_that_came_later_is_ours() {
+        let folder = Folder::new();
+        let ours = folder.main(1_000_000, 5);
+        let other = folder.main(1_000_001, 6);
+        let mut search = folder.search(Some(&ours));
+        let find = |search: &Search| path(search.find(&Namespace::DEFAULT));
+        search.lose(search.find(&Namespace::DEFAULT));
+        assert_eq!(find(&search).as_deref(), Some(ours.path()), "it lives");
+        drop(ours);
+        assert_eq!(find(&search), None, "the other one ran all the while");
+        let again = folder.main(1_000_002, LATE);
+        assert_eq!(find(&search).as_deref(), Some(again.path()));
+        drop((again, other));
+        assert_eq!(find(&search), None);
+    }
+}
