@@ -124,8 +124,8 @@ impl Guard {
         receipt
     }
 
-    /// Has main watch a thread for hangs, from now on and until what is returned is dropped. The name
-    /// is what people call the thread, and belongs to one heartbeat at a time.
+    /// Has main watch a thread for hangs, from its first beat on and until what is returned is dropped.
+    /// The name is what people call the thread, and belongs to one heartbeat at a time.
     ///
     /// ```no_run
     /// # fn watch(guard: &guardhouse_renderer::Guard) {

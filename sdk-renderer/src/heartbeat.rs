@@ -22,8 +22,8 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A thread of this process that main watches. [`Guard::heartbeat`](crate::Guard::heartbeat) makes it;
-/// it is moved to the thread, which beats at least as often as the interval says. Dropping it ends the
-/// watch.
+/// it is moved to the thread, which beats at least as often as the interval says. The watch begins with
+/// the first beat, and dropping the heartbeat ends it.
 ///
 /// A loop that may wait for long on purpose, for input or for work, pauses the watch meanwhile.
 ///
@@ -35,7 +35,6 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 ///     .heartbeat("worker")
 ///     .with(Duration::from_millis(500), Duration::from_secs(3));
 /// std::thread::spawn(move || {
-///     heartbeat.pause();
 ///     for job in jobs {
 ///         heartbeat.resume();
 ///         // … the job, in steps, with a `heartbeat.beat()` after each
@@ -62,9 +61,10 @@ struct Pulse {
     times: Mutex<Times>,
 }
 
-const BEATING: u8 = 0;
-const PAUSED: u8 = 1;
-const OVER: u8 = 2;
+const NOT_BEGUN: u8 = 0;
+const BEATING: u8 = 1;
+const PAUSED: u8 = 2;
+const OVER: u8 = 3;
 
 #[derive(Clone, Copy, Debug)]
 struct Times {
@@ -79,11 +79,10 @@ impl Heartbeat {
         let pulse = Arc::new(Pulse {
             thread: thread.into(),
             has_beaten: AtomicBool::new(false),
-            state: AtomicU8::new(BEATING),
+            state: AtomicU8::new(NOT_BEGUN),
             times: Mutex::new(times),
         });
         house.heartbeats().watch(pulse.clone());
-        house.stir_heartbeats();
         Self { pulse, house: house.clone() }
     }
 
@@ -102,6 +101,9 @@ impl Heartbeat {
     /// The thread runs. It may say so as often as it likes.
     pub fn beat(&self) {
         self.pulse.has_beaten.store(true, Ordering::Relaxed);
+        if self.pulse.state.load(Ordering::Relaxed) == NOT_BEGUN {
+            self.turn(BEATING);
+        }
     }
 
     /// The thread is going to wait on purpose, and is not watched until it [resumes](Self::resume).
@@ -111,7 +113,7 @@ impl Heartbeat {
 
     /// The thread is done with waiting, and is watched again.
     pub fn resume(&self) {
-        self.beat();
+        self.pulse.has_beaten.store(true, Ordering::Relaxed);
         self.turn(BEATING);
     }
 
@@ -180,7 +182,7 @@ impl Watched {
                 self.next = None;
                 RendererState::Hidden
             }
-            // That main does not watch what is paused from the start need not be said.
+            // Main does not watch it, and knows.
             None if !is_beating => return None,
             Some(next) if now < next => return None,
             next => {
@@ -230,6 +232,8 @@ mod tests {
         let (house, start) = (house(), Instant::now());
         let second = Duration::from_secs(1);
         let heartbeat = Heartbeat::begin(&house, "ui");
+        assert!(said(&house, start).is_empty(), "it has not begun");
+        heartbeat.beat();
         assert_eq!(said(&house, start), [alive("ui")]);
         assert_eq!(house.heartbeats().timeout(), Some(start + second));
         for _ in 0..1000 {
@@ -268,6 +272,7 @@ mod tests {
         let (house, now) = (house(), Instant::now());
         let heartbeat = Heartbeat::begin(&house, "ui");
         let said = |house: &House| Status::parse(&house.heartbeats().poll(now)[0]).unwrap();
+        heartbeat.beat();
         assert_eq!(said(&house).anr_threshold, Duration::from_secs(5));
         let heartbeat = heartbeat.with(Duration::ZERO, Duration::from_millis(300));
         let status = said(&house);

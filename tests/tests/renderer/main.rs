@@ -45,7 +45,10 @@ fn what_a_child_captures_reaches_main_behind_its_scope() {
     let captured = helm.ask("capture hello");
 
     let Heard::Hello(hello) = main.hear() else { panic!("it begins with a hello") };
-    assert_eq!((hello.name.as_str(), hello.role, hello.pid), ("settings", Role::Utility, helm.id()));
+    assert_eq!(
+        (hello.name.as_str(), hello.role, hello.pid),
+        ("settings", Role::Utility, helm.id())
+    );
     let mut contribution = Contribution::new(100);
     let event = loop {
         match main.hear() {
@@ -184,8 +187,7 @@ fn main_says_which_trace_is_continued_and_how_much_is_reported() {
     helm.tell("close 30000");
     for heard in main.hear_until_end() {
         if let Heard::Said(Message::Envelope(envelope)) = heard {
-            let types: Vec<_> =
-                envelope.items().iter().map(Item::item_type).collect();
+            let types: Vec<_> = envelope.items().iter().map(Item::item_type).collect();
             assert_eq!(types, [ItemType::ClientReport]);
         } else {
             assert!(!matches!(heard, Heard::Said(Message::Log(_))), "{heard:?}");
@@ -203,6 +205,7 @@ fn main_hears_of_a_thread_that_beats_and_of_one_that_waits_on_purpose() {
     let ui = |state| (Some("ui".to_owned()), state, 60);
     assert_eq!(helm.ask("await classic"), "way classic");
     helm.ask("watch ui");
+    helm.ask("beat ui");
     assert_eq!(hear(), ui(RendererState::Alive));
     helm.ask("pause ui");
     assert_eq!(hear(), ui(RendererState::Hidden));

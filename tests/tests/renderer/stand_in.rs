@@ -24,7 +24,7 @@ use uuid::Uuid;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// See the [module](self). Dropping it ends it, as if main had been killed.
-pub struct StandIn {
+pub(crate) struct StandIn {
     heard: Receiver<Heard>,
     /// What it pushes; dropped first of all, which ends the thread.
     pushes: Option<UnboundedSender<(Channel, Bytes)>>,
@@ -33,7 +33,7 @@ pub struct StandIn {
 
 /// What it has heard.
 #[derive(Debug)]
-pub enum Heard {
+pub(crate) enum Heard {
     /// A renderer has introduced itself, and was welcomed.
     Hello(Hello),
     /// It has said something.
@@ -49,7 +49,7 @@ pub enum Heard {
 impl StandIn {
     /// Stands in for a main of this namespace, where a process with this `XDG_RUNTIME_DIR` looks for
     /// one.
-    pub fn start(runtime_dir: &Path, namespace: &str) -> Self {
+    pub(crate) fn start(runtime_dir: &Path, namespace: &str) -> Self {
         let directory = runtime_dir.join("guardhouse");
         DirBuilder::new().recursive(true).mode(0o700).create(&directory).unwrap();
         let mut meeting = Meeting::new(Namespace::new(namespace).unwrap(), Proof::new([7; 32]));
@@ -65,8 +65,7 @@ impl StandIn {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let listener = UnixListener::from_std(listener).unwrap();
-                let welcome =
-                    Welcome::new(Version::ONE, Uuid::from_u128(1), Proof::new([1; 32]));
+                let welcome = Welcome::new(Version::ONE, Uuid::from_u128(1), Proof::new([1; 32]));
                 loop {
                     let stream = tokio::select! {
                         accepted = listener.accept() => accepted.unwrap().0,
@@ -90,13 +89,13 @@ impl StandIn {
 
     /// The next that it hears.
     #[track_caller]
-    pub fn hear(&self) -> Heard {
+    pub(crate) fn hear(&self) -> Heard {
         self.heard.recv_timeout(PATIENCE).expect("there is something to hear")
     }
 
     /// Everything that it hears until the connection is closed.
     #[track_caller]
-    pub fn hear_until_end(&self) -> Vec<Heard> {
+    pub(crate) fn hear_until_end(&self) -> Vec<Heard> {
         let mut heard = Vec::new();
         while !matches!(heard.last(), Some(Heard::Gone)) {
             heard.push(self.hear());
@@ -106,7 +105,7 @@ impl StandIn {
 
     /// The next that was said on a channel; what was said before it on others is passed over.
     #[track_caller]
-    pub fn hear_on(&self, channel: Channel) -> Message {
+    pub(crate) fn hear_on(&self, channel: Channel) -> Message {
         loop {
             match self.hear() {
                 Heard::Said(message) if message.channel() == channel => return message,
@@ -118,13 +117,13 @@ impl StandIn {
 
     /// The message of the next event.
     #[track_caller]
-    pub fn hear_event(&self) -> serde_json::Value {
+    pub(crate) fn hear_event(&self) -> serde_json::Value {
         let Message::Envelope(envelope) = self.hear_on(Channel::Envelope) else { unreachable!() };
         serde_json::from_slice(envelope.items()[0].payload()).unwrap()
     }
 
     /// Tells the renderer something.
-    pub fn push(&self, channel: Channel, payload: impl Into<Bytes>) {
+    pub(crate) fn push(&self, channel: Channel, payload: impl Into<Bytes>) {
         self.pushes.as_ref().unwrap().send((channel, payload.into())).unwrap();
     }
 }
@@ -152,7 +151,7 @@ async fn serve(
     loop {
         while let Some(frame) = reader.next_frame().map_err(io::Error::other)? {
             let is_hello = matches!(frame, Frame::Hello(_));
-            for answer in answer(frame, welcome, heard, &mut streams) {
+            if let Some(answer) = answer(frame, welcome, heard, &mut streams) {
                 // A renderer that is dead hears nothing, and what it said counts nonetheless.
                 let _ = writer.send(&answer).await;
             }
@@ -181,9 +180,8 @@ fn answer(
     heard: &Sender<Heard>,
     streams: &mut BTreeMap<MessageId, StreamOpening>,
 ) -> Option<Frame> {
-    let reply = |id, channel, payload: String| {
-        Some(Frame::Reply { id, channel, payload: payload.into() })
-    };
+    let reply =
+        |id, channel, payload: String| Some(Frame::Reply { id, channel, payload: payload.into() });
     let (what, answer) = match frame {
         Frame::Hello(hello) => (Heard::Hello(hello), Some(Frame::Welcome(welcome.clone()))),
         Frame::Message { id, channel, payload } => {
