@@ -421,12 +421,9 @@ impl Courier {
 
     /// Takes what main says. What it may not say was refused before.
     pub(crate) fn handle(&mut self, frame: Frame) -> Option<Said> {
-        let frame = match self.streams.handle(frame) {
-            Ok(()) => {
-                self.look_at_flushes();
-                return None;
-            }
-            Err(frame) => frame,
+        let Some(frame) = self.streams.handle(frame) else {
+            self.look_at_flushes();
+            return None;
         };
         let said = match frame {
             Frame::Ack { id } => {

@@ -134,32 +134,32 @@ impl Streams {
     }
 
     /// Takes what main says; gives it back if it is about no stream.
-    pub(super) fn handle(&mut self, frame: Frame) -> Result<(), Frame> {
+    pub(super) fn handle(&mut self, frame: Frame) -> Option<Frame> {
         let id = match &frame {
             Frame::StreamAck { id, .. }
             | Frame::Declined { id, .. }
             | Frame::Reply { id, channel: Channel::Attachment, .. } => *id,
-            _ => return Err(frame),
+            _ => return Some(frame),
         };
         let Some(index) = self.streams.iter().position(|stream| stream.id == Some(id)) else {
-            return Err(frame);
+            return Some(frame);
         };
         let told = match frame {
             Frame::StreamAck { received, .. } => {
                 if self.streams[index].received(received) {
-                    return Ok(());
+                    return None;
                 }
                 Told::Lost
             }
             Frame::Declined { reason, .. } => Told::Declined(reason),
             Frame::Reply { payload, .. } => Told::Reply(payload),
-            other => return Err(other),
+            other => return Some(other),
         };
         if let Some(answer) = self.streams.remove(index).and_then(|mut stream| stream.answer.take())
         {
             answer.tell(told);
         }
-        Ok(())
+        None
     }
 
     /// The source that is to be read next, with what to call it.

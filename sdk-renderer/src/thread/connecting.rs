@@ -49,7 +49,7 @@ enum Better {
     At(Instant),
     Opening(Opening),
     /// It is there, and waits until what is under way is answered.
-    Ready(Line),
+    Ready(Box<Line>),
 }
 
 impl Connecting {
@@ -177,7 +177,7 @@ impl Connecting {
     }
 
     pub(super) fn keep_better(&mut self, line: Line) {
-        self.better = Better::Ready(line);
+        self.better = Better::Ready(Box::new(line));
     }
 
     pub(super) fn no_better(&mut self) {
@@ -195,7 +195,7 @@ impl Connecting {
 
     pub(super) fn take_better(&mut self) -> Option<Line> {
         match std::mem::replace(&mut self.better, Better::None) {
-            Better::Ready(line) => Some(line),
+            Better::Ready(line) => Some(*line),
             other => {
                 self.better = other;
                 None
