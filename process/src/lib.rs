@@ -30,7 +30,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use clock::{Clock, timestamp};
 pub use debug::say;
-pub use hook::call_about_breadcrumb;
+pub use hook::{call_about_breadcrumb, call_about_event};
 pub use random::Random;
 
 /// Locks. A panic of whoever held the lock before is no reason for another: what is behind our locks

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use guardhouse_process::scope::OwnScope;
-use guardhouse_process::{probe, running};
+use guardhouse_process::{call_about_event, probe, running};
 use guardhouse_protocol::Namespace;
 use sentry::protocol::Event;
 use sentry::types::Dsn;
@@ -18,7 +18,7 @@ use crate::cache_dir;
 use crate::error::InitError;
 use crate::guard::Guard;
 use crate::house::House;
-use crate::integration::{self, ScopeOfAll};
+use crate::integration::ScopeOfAll;
 use crate::ipc::renderers::secret;
 use crate::options::Options;
 use crate::transport::Transport;
@@ -143,7 +143,7 @@ fn bind(
     sentry.shutdown_timeout = shutdown_timeout;
     sentry.before_send = sentry.before_send.take().map(|hook| {
         let hook: BeforeCallback<Event<'static>> =
-            Arc::new(move |event| integration::call(&hook, event));
+            Arc::new(move |event| call_about_event(&hook, event));
         hook
     });
     // Chosen behind it, so that the session hears of those that are not.

@@ -5,12 +5,11 @@
 //! `before_send`.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use guardhouse_process::call_about_event;
 use guardhouse_protocol::json::{Json, Object, Value as Text};
 use guardhouse_protocol::scope::Field;
 use sentry::protocol::{Breadcrumb, Context, Event, Map, User, Value};
@@ -18,7 +17,6 @@ use sentry::{ClientOptions, Integration};
 
 use crate::house::House;
 use crate::merge::{OWN_CONTEXT, TOO_EARLY};
-use crate::options::EventProcessor;
 
 /// The integration that [`init`](crate::init) adds to the client, behind all others.
 pub(crate) struct ScopeOfAll(pub(crate) Arc<House>);
@@ -60,26 +58,11 @@ impl Integration for ScopeOfAll {
             breadcrumbs,
             self.0.own_scope.max_breadcrumbs(),
         );
-        self.0.processors.iter().try_fold(event, |event, processor| call(processor, event))
+        self.0
+            .processors
+            .iter()
+            .try_fold(event, |event, processor| call_about_event(processor, event))
     }
-}
-
-thread_local! {
-    /// Whether a function of the application is being called on this thread.
-    static IS_CALLING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Calls a function of the application about an event. If it panics, the event goes on as it was. The
-/// panic is reported like any other, without calling such functions for that one: they would panic
-/// again, in a panic, and that ends a process.
-pub(crate) fn call(function: &EventProcessor, event: Event<'static>) -> Option<Event<'static>> {
-    if IS_CALLING.replace(true) {
-        return Some(event);
-    }
-    let unchanged = event.clone();
-    let result = catch_unwind(AssertUnwindSafe(|| function(event)));
-    IS_CALLING.set(false);
-    result.unwrap_or(Some(unchanged))
 }
 
 /// Adds what is known of the application and the machine. It is here already so that `before_send`

@@ -73,17 +73,12 @@ impl Desk {
 
     /// The command that starts the binary, for a test to add to.
     pub fn command(binary: &str, cache_dir: &Path) -> Command {
-        let mut command = Command::new(binary);
+        let mut command = bare(binary);
         command
             .arg("--cache-dir")
             .arg(cache_dir)
             // Where it leaves its note: nobody else's renderers should find it.
-            .env("XDG_RUNTIME_DIR", runtime_of(cache_dir))
-            // What the machine is set up for is not what is tested.
-            .env_remove("SENTRY_DSN")
-            .env_remove("SENTRY_RELEASE")
-            .env_remove("SENTRY_ENVIRONMENT")
-            .env("RUST_BACKTRACE", "0");
+            .env("XDG_RUNTIME_DIR", runtime_of(cache_dir));
         command
     }
 
@@ -192,6 +187,20 @@ pub fn runtime_of(cache_dir: &Path) -> std::path::PathBuf {
     let path = cache_dir.with_extension("run");
     std::fs::create_dir_all(&path).expect("there is a place for temporary files");
     path
+}
+
+/// A command that starts the binary as it would start anywhere: what the machine is set up for is not
+/// what is tested.
+pub(crate) fn bare(binary: &str) -> Command {
+    let mut command = Command::new(binary);
+    command
+        .env_remove("SENTRY_DSN")
+        .env_remove("SENTRY_RELEASE")
+        .env_remove("SENTRY_ENVIRONMENT")
+        .env_remove("SENTRY_TRACE")
+        .env_remove("SENTRY_BAGGAGE")
+        .env("RUST_BACKTRACE", "0");
+    command
 }
 
 /// A directory of a test's own, removed when it is dropped.

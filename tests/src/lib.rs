@@ -3,12 +3,15 @@
 //! [`corpus`] is what real SDKs sent, and edge cases with the outcome that each must have.
 //! [`oracle`] holds what must be true of any bytes at all; property tests and fuzz targets share it,
 //! so that what one finds the other keeps.
-//! [`desk`] is a real main process that does what it is told, [`wire`] a renderer made by hand.
 //! [`sentry`] is a Sentry on this computer that says what arrived, and behaves as badly as it is told.
+//! [`desk`] is a main process that does what it is told, [`helm`] a child process that does; [`talk`] is
+//! how they answer, and `wire` a renderer made by hand.
 
 pub mod corpus;
 pub mod desk;
+pub mod helm;
 pub mod oracle;
 pub mod sentry;
+pub mod talk;
 #[cfg(unix)]
 pub mod wire;

@@ -1,8 +1,7 @@
 //! An application with Guardhouse in it, which does what it is told on standard input and says on
 //! standard output what came of it. `guardhouse_tests::desk` is the other end, and lists the words.
-#![allow(clippy::print_stdout, reason = "that is how it answers")]
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use guardhouse_main::outbox::spool::{Hook, Step};
 use guardhouse_main::sentry::{self, Breadcrumb, Level};
 use guardhouse_main::session::SessionMode;
 use guardhouse_main::{Channel, Guard, MessageAnswer, Options, RendererInfo, Uuid, app, init};
+use guardhouse_tests::talk::{say, threads, threads_left};
 
 fn main() -> ExitCode {
     let mut options = Options::new(app!()).release("desk@5.1.0").environment("test");
@@ -272,24 +272,4 @@ fn kill() -> ! {
     #[cfg(unix)]
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     std::process::abort()
-}
-
-fn threads() -> usize {
-    std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
-}
-
-/// How many threads there are once there are no more to end. One that was joined, or told to end, is
-/// listed for a moment longer.
-fn threads_left() -> usize {
-    let start = Instant::now();
-    while threads() > 1 && start.elapsed() < Duration::from_secs(30) {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    threads()
-}
-
-/// A line. If nobody listens any more, that is no reason to end differently.
-fn say(line: &str) {
-    let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
