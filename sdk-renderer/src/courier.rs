@@ -203,6 +203,16 @@ impl Courier {
         }
     }
 
+    /// Whether somebody waits, and no longer than until then.
+    pub(crate) fn has_flush_until(&self, now: Instant) -> bool {
+        self.flushes.iter().any(|flush| flush.deadline <= now)
+    }
+
+    /// Whether somebody waits.
+    pub(crate) fn has_flush(&self) -> bool {
+        !self.flushes.is_empty()
+    }
+
     /// Those whose deadline is over are told so. Says when the next one is.
     pub(crate) fn expire_flushes(&mut self, now: Instant) -> Option<Instant> {
         let over = self.flushes.iter().filter(|flush| flush.deadline <= now);

@@ -7,6 +7,8 @@
 #![allow(dead_code)] // Until the surface uses all of it.
 
 mod courier;
+#[cfg(all(test, unix))]
+mod fake_main;
 mod heartbeat;
 mod house;
 mod thread;
