@@ -305,7 +305,7 @@ impl Post {
                 self.is_line_full = true;
                 return;
             };
-            let has_room = self.courier.under_way() < line.depth;
+            let has_room = self.courier.is_below(line.depth);
             let message = if has_room { self.courier.poll() } else { None };
             let Some(frame) = message.or_else(|| self.courier.poll_stream()) else { return };
             permit.send(frame);
