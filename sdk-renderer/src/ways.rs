@@ -11,8 +11,6 @@ mod backoff;
 mod classic;
 mod protocol;
 mod search;
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -20,7 +18,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use guardhouse_process::lock;
-use guardhouse_process::meeting::Meeting;
+use guardhouse_process::meeting::{Meeting, SOCKET_VARIABLE};
 use guardhouse_protocol::frame::{
     Frame, Hello, MessageId, Proof, Rejection, RejectionReason, RendererName, Role, Welcome,
 };
@@ -201,11 +199,14 @@ impl Ways {
     }
 
     /// A line to this main has ended. From now on only it is main, or if it is dead, one that comes
-    /// after it. Says whether it is dead, as far as that can be known.
-    pub(crate) fn lose(&self, line: &Line) -> bool {
-        let mut known = lock(&self.known);
-        known.search.lose(line.main.clone());
-        line.main.as_ref().is_some_and(|(path, _)| matches!(Meeting::read(path), Ok(None) | Err(_)))
+    /// after it.
+    pub(crate) fn lose(&self, line: &Line) {
+        lock(&self.known).search.lose(line.main.clone());
+    }
+
+    /// Whether the main that was lost is known to be dead.
+    pub(crate) fn is_main_dead(&self) -> bool {
+        lock(&self.known).search.is_former_dead()
     }
 
     /// Main does not recognise what it said before.
@@ -259,6 +260,9 @@ impl Ways {
 
 /// The socket that main has handed over to this process, if it has.
 pub(crate) fn inherited() -> Option<Inherited> {
+    #[cfg(unix)]
+    return guardhouse_crash::inherit::take(SOCKET_VARIABLE);
+    #[cfg(not(unix))]
     None
 }
 

@@ -17,7 +17,7 @@ use super::Watch;
 use crate::house::MessageAnswer;
 use crate::intake::{Outcome, Patience, RendererId};
 use crate::ipc::window::Window;
-use crate::merge::{Process, Scopes, Sender};
+use crate::merge::{Scopes, Sender};
 use crate::options::RendererInfo;
 
 /// Of so many renderers that are gone it is remembered what was taken of them.
