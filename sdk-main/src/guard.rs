@@ -111,6 +111,23 @@ impl Guard {
         self.house.hear(from.clone(), channel, bytes.into(), Answering::new(channel, answer));
     }
 
+    /// A renderer of this name could not be started. Only whoever starts it can know, so say it here:
+    /// it is recorded as the [exit reason](crate::ExitReason::LaunchFailed) that it is.
+    ///
+    /// ```no_run
+    /// # fn start(guard: &guardhouse_main::Guard) {
+    /// use guardhouse_main::CommandExt;
+    ///
+    /// let helper = std::process::Command::new("./helper").guardhouse(guard).spawn();
+    /// if helper.is_err() {
+    ///     guard.launch_failed("helper");
+    /// }
+    /// # }
+    /// ```
+    pub fn launch_failed(&self, name: impl Into<String>) {
+        self.house.ask(Visit::LaunchFailed(name.into()));
+    }
+
     /// A renderer is gone: what it contributed to the scope goes with it. A host calls this.
     pub fn renderer_gone(&self, id: Uuid) {
         self.house.ask(Visit::Gone(id));

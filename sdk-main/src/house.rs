@@ -74,6 +74,8 @@ pub(crate) enum Visit {
     /// Main has handed a socket to a process that it starts.
     #[cfg(unix)]
     Inherited(std::os::unix::net::UnixStream),
+    /// A renderer could not be started.
+    LaunchFailed(String),
     /// A renderer is gone.
     Gone(Uuid),
     /// Somebody waits until all of what came before has been sent.

@@ -14,6 +14,7 @@ mod natives;
 mod orders;
 mod shelves;
 mod spotlight;
+mod wishes;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -311,6 +312,7 @@ impl Watch {
             Visit::Native(call) => self.native(call),
             #[cfg(unix)]
             Visit::Inherited(socket) => crate::ipc::serve_inherited(&self.house, socket),
+            Visit::LaunchFailed(name) => self.tell_of_failed_launch(name),
             Visit::Gone(id) => self.gone(id),
             Visit::Flush { deadline, sent } => {
                 self.send_batch();

@@ -16,6 +16,7 @@ use crate::ipc::Renderer;
 use crate::ipc::ends::{self, Ended, ExitReason, OomKills};
 use crate::ipc::heartbeats;
 use crate::merge::Process;
+use crate::options::RendererInfo;
 
 /// Which ends of renderers are told, and whether their threads are watched.
 pub(super) struct Concern {
@@ -42,14 +43,33 @@ impl Watch {
             reason: ends::judge(said_goodbye, status, oom_kills),
         };
         self.house.say(format_args!("renderer {} is gone: {}", renderer.id, ended.reason));
+        self.tell(renderer.id, &ended);
+    }
+
+    /// Tells of a renderer that never came to be.
+    pub(super) fn tell_of_failed_launch(&mut self, name: String) {
+        let info = RendererInfo::new(Uuid::new_v4()).with_name(name);
+        let ended = Ended {
+            name: self.sender_of(&info).name().to_owned(),
+            role: Role::Renderer,
+            pid: None,
+            end: Status::Unknown,
+            reason: ExitReason::LaunchFailed,
+        };
+        self.heard(&info, Instant::now());
+        self.tell(info.id, &ended);
+        self.forget(info.id);
+    }
+
+    fn tell(&mut self, renderer: Uuid, ended: &Ended) {
         if self.concern.events.contains(&ended.reason) {
             let at = self.house.own_scope.now();
-            let event = ends::event(&ended, at, EventId::from_uuid(Uuid::new_v4()));
-            self.report(renderer.id, event);
+            let event = ends::event(ended, at, EventId::from_uuid(Uuid::new_v4()));
+            self.report(renderer, event);
         }
         if self.concern.breadcrumbs.contains(&ended.reason) {
             let at = self.house.own_scope.now();
-            if let Ok(update) = ends::breadcrumb(&ended, at) {
+            if let Ok(update) = ends::breadcrumb(ended, at) {
                 let _ = self.house.with_scopes(|scopes| scopes.apply(Process::Main, update, at));
             }
         }

@@ -128,7 +128,10 @@ impl Watch {
         when_sent: Option<WhenSent>,
     ) -> MessageAnswer {
         let id = accepted.renderer.as_uuid();
-        match accepted.message {
+        let Some(message) = self.as_wanted(id, accepted.message) else {
+            return MessageAnswer::Taken;
+        };
+        match message {
             Message::Scope(message) => {
                 let at = self.house.own_scope.now();
                 let refusals = self

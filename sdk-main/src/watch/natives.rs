@@ -96,6 +96,11 @@ impl Natives {
         self.known.get(&renderer).is_some_and(|native| !native.waiting.is_empty())
     }
 
+    /// Whether it is a native renderer that is there.
+    pub(super) fn knows(&self, renderer: Uuid) -> bool {
+        self.known.contains_key(&renderer)
+    }
+
     /// When there is something to do.
     pub(super) fn timeout(&self) -> Option<Instant> {
         let times = self.known.values().flat_map(|native| [native.retry_at, native.give_up_at]);
