@@ -167,7 +167,7 @@ impl Courier {
             }
             Channel::Status => {
                 // Only the last of a kind has an effect.
-                self.waiting.retain(|item| item.channel != channel || item.bytes != bytes);
+                self.drop_waiting(|item| item.channel == channel && item.bytes == bytes);
             }
             Channel::Envelope | Channel::Feedback => self.put_scope(),
             _ => {}
@@ -201,6 +201,16 @@ impl Courier {
         for order in orders {
             self.settle(order, false);
         }
+    }
+
+    /// Whether somebody waits, and no longer than until then.
+    pub(crate) fn has_flush_until(&self, now: Instant) -> bool {
+        self.flushes.iter().any(|flush| flush.deadline <= now)
+    }
+
+    /// Whether somebody waits.
+    pub(crate) fn has_flush(&self) -> bool {
+        !self.flushes.is_empty()
     }
 
     /// Those whose deadline is over are told so. Says when the next one is.
@@ -285,12 +295,12 @@ impl Courier {
         let is_change = |item: &Item| item.channel == Channel::Scope && item.id.is_none();
         let Some(place) = self.waiting.iter().position(is_change) else { return };
         let order = self.waiting[place].order;
-        self.drop_scope(is_change);
+        self.drop_waiting(is_change);
         let whole = self.put_whole(place, order);
         self.scope_bytes_bound = SCOPE_BYTES + 2 * whole;
     }
 
-    fn drop_scope(&mut self, is_dropped: impl Fn(&Item) -> bool) {
+    fn drop_waiting(&mut self, is_dropped: impl Fn(&Item) -> bool) {
         for item in std::mem::take(&mut self.waiting) {
             if is_dropped(&item) {
                 self.count_out(&item);
@@ -332,7 +342,7 @@ impl Courier {
         let is_new = self.renderer.replace(renderer) != Some(renderer);
         if is_new {
             self.streams.begin_anew();
-            self.drop_scope(|item| item.channel == Channel::Scope);
+            self.drop_waiting(|item| matches!(item.channel, Channel::Scope | Channel::Start));
             self.put_whole(0, 0);
             let place = self.waiting.iter().take_while(|i| i.channel == Channel::Scope).count();
             let start = Item {
@@ -343,7 +353,6 @@ impl Courier {
                 answer: None,
                 is_shelved: false,
             };
-            self.waiting.retain(|item| item.channel != Channel::Start);
             self.waiting.insert(place, start);
             // What lies further back than main remembers would be taken for known.
             let floor = (self.next_id + place as u64 + 1).saturating_sub(WINDOW);
@@ -365,9 +374,10 @@ impl Courier {
         }
     }
 
-    /// How many messages main has not answered on this connection.
-    pub(crate) fn under_way(&self) -> usize {
-        self.said.len()
+    /// Whether fewer messages than that are under way, apart from those that hold up no others.
+    pub(crate) fn is_below(&self, depth: usize) -> bool {
+        let holds_up = |item: &&Item| item.channel != Channel::Feedback;
+        self.said.len() < depth || self.said.iter().filter(holds_up).count() < depth
     }
 
     /// Whether main owes an answer to anything.

@@ -36,6 +36,8 @@
 mod attachments;
 mod courier;
 mod error;
+#[cfg(all(test, unix))]
+mod fake_main;
 mod feedback;
 mod guard;
 mod heartbeat;
@@ -46,6 +48,7 @@ mod options;
 mod receipt;
 mod thread;
 mod transport;
+mod ways;
 mod wishes;
 
 pub use guardhouse_process::scope::{
@@ -66,4 +69,3 @@ pub use house::Way;
 pub use init::init;
 pub use options::Options;
 pub use receipt::Receipt;
-mod ways;

@@ -5,12 +5,13 @@
 //! a function of the application that it calls, costs what is at hand.
 //!
 //! While there is no main it looks for one, ever more rarely, and leaves what was captured on the
-//! [shelf](guardhouse_process::shelf), for the case that the process ends before a main comes.
+//! [shelf](guardhouse_process::shelf), for the case that the process ends before a main comes. So it does
+//! when somebody flushes in vain: then it may end soon.
 
 mod closing;
 mod connecting;
 mod keeping;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;
 
 use std::io;
@@ -230,8 +231,14 @@ impl Post {
             }
             Event::Opened(Err(no_way)) => {
                 self.connecting.failed(&no_way, &self.house);
+                if self.connecting.is_main_dead() {
+                    self.keeping.disconnected(true);
+                }
                 // Nobody should wait for a main that is not there.
-                self.courier.fail_flushes();
+                if self.courier.has_flush() {
+                    self.keeping.hurry(&mut self.courier, &self.house);
+                    self.courier.fail_flushes();
+                }
             }
             Event::OpenedBetter(Err(_)) => self.connecting.no_better(),
             Event::Read(Some((key, read))) => self.courier.handle_read(key, read),
@@ -256,6 +263,9 @@ impl Post {
     /// Does what there is to do now. Says when there is something to do again.
     fn step(&mut self) -> Option<Instant> {
         let now = Instant::now();
+        if self.courier.has_flush_until(now) {
+            self.keeping.hurry(&mut self.courier, &self.house);
+        }
         let mut wakes = vec![self.courier.expire_flushes(now), self.beat(now)];
         if let Some(better) = self.connecting.poll_better(self.courier.is_under_way()) {
             self.house.say(format_args!("the classic way is there again"));
@@ -295,7 +305,7 @@ impl Post {
                 self.is_line_full = true;
                 return;
             };
-            let has_room = self.courier.under_way() < line.depth;
+            let has_room = self.courier.is_below(line.depth);
             let message = if has_room { self.courier.poll() } else { None };
             let Some(frame) = message.or_else(|| self.courier.poll_stream()) else { return };
             permit.send(frame);
@@ -383,10 +393,11 @@ impl Post {
                 self.courier.add_stream(&opening, source, answer);
             }
             Visit::Flush { deadline, done } => {
+                self.take_scope();
                 if self.line.is_none() && !self.connecting.is_hopeful() {
+                    self.keeping.hurry(&mut self.courier, &self.house);
                     done.keep(false);
                 } else {
-                    self.take_scope();
                     self.courier.flush(deadline, |is_durable| done.keep(is_durable));
                 }
             }

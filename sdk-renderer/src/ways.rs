@@ -11,8 +11,6 @@ mod backoff;
 mod classic;
 mod protocol;
 mod search;
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -201,11 +199,14 @@ impl Ways {
     }
 
     /// A line to this main has ended. From now on only it is main, or if it is dead, one that comes
-    /// after it. Says whether it is dead, as far as that can be known.
-    pub(crate) fn lose(&self, line: &Line) -> bool {
-        let mut known = lock(&self.known);
-        known.search.lose(line.main.clone());
-        line.main.as_ref().is_some_and(|(path, _)| matches!(Meeting::read(path), Ok(None) | Err(_)))
+    /// after it.
+    pub(crate) fn lose(&self, line: &Line) {
+        lock(&self.known).search.lose(line.main.clone());
+    }
+
+    /// Whether the main that was lost is known to be dead.
+    pub(crate) fn is_main_dead(&self) -> bool {
+        lock(&self.known).search.is_former_dead()
     }
 
     /// Main does not recognise what it said before.

@@ -169,7 +169,13 @@ impl Connecting {
         if !matches!(self.better, Better::Ready(_)) {
             self.better = Better::None;
         }
-        self.ways.lose(line)
+        self.ways.lose(line);
+        self.ways.is_main_dead()
+    }
+
+    /// Whether the main that was ours is known to be dead.
+    pub(super) fn is_main_dead(&self) -> bool {
+        self.ways.is_main_dead()
     }
 
     pub(super) fn doubt_welcome(&self) {

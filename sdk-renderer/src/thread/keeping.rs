@@ -72,6 +72,13 @@ impl Keeping {
         None
     }
 
+    /// Somebody wants to be sure, and main is not there or says nothing.
+    pub(super) fn hurry(&mut self, courier: &mut Courier, house: &House) {
+        if !self.has_failed && courier.has_unshelved() {
+            self.put(courier, house);
+        }
+    }
+
     /// The end: what is left goes to the shelf, and the shelf stays.
     pub(super) fn finish(&mut self, courier: &mut Courier, house: &House) {
         if courier.has_unshelved() {

@@ -79,6 +79,7 @@ async fn speak(client: Client, mut frames: mpsc::Receiver<Frame>, heard: mpsc::S
     let mut in_order = JoinSet::new();
     in_order.spawn(deliver::in_order(client.another(), waiting, heard.clone()));
     while let Some(frame) = frames.recv().await {
+        while others.try_join_next().is_some() {}
         match frame {
             Frame::Message { channel: Channel::Feedback, .. } => {
                 others.spawn(deliver::alone(client.another(), frame, heard.clone()));

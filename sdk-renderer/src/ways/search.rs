@@ -68,6 +68,11 @@ impl Search {
         self.former = Some((main, now()));
     }
 
+    pub(crate) fn is_former_dead(&self) -> bool {
+        let former = self.former.as_ref().and_then(|(main, _)| main.as_ref());
+        former.is_some_and(|(path, _)| matches!(Meeting::read(path), Ok(None)))
+    }
+
     fn first(&self, namespace: &Namespace, is_it: impl Fn(&Meeting) -> bool) -> Option<Found> {
         let found = meeting::find(self.directory.as_deref()?, namespace);
         found.into_iter().find(|(_, main)| is_it(main))

@@ -161,6 +161,8 @@ fn a_main_that_is_new_hears_the_whole_scope_and_what_the_former_has_not_taken() 
     assert_eq!(former.hear_event()["message"], "one");
     assert!(helm.ask("flush 30000").starts_with("flushed true"));
     drop(former);
+    // What was there before the former main was missed is taken for another instance's.
+    assert_eq!(helm.ask("await none"), "way none");
     helm.ask("capture two");
     let main = StandIn::start(scratch.path(), NAMESPACE);
     let (contribution, event) = hear_scope_and_event(&main);
