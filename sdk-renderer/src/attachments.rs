@@ -1,12 +1,14 @@
 //! What is too large for a message: attachments that go to main piece by piece.
 //!
 //! An application hands over a reader, and nothing of it is held in memory but the piece at hand. Those
-//! of an event that together would not fit a message are taken out of its envelope and go the same way.
+//! of an event that together would not fit a message are taken out of its envelope and go the same way;
+//! those are in memory until main has them, so there is a bound on how much of them there is at once.
 
-use std::io::Cursor;
+use std::io::{self, Cursor, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
-use guardhouse_process::doorway::Promised;
+use guardhouse_process::doorway::{self, Promised};
 use guardhouse_protocol::limits::FILENAME_BYTES;
 use guardhouse_protocol::{EventId, PayloadError, StreamOpening, StreamResult};
 use sentry::protocol::Attachment;
@@ -46,19 +48,55 @@ fn read(told: Told) -> AttachmentAnswer {
     }
 }
 
-/// Sends attachments of an event by themselves.
-pub(crate) fn send(house: &House, event_id: EventId, attachments: Vec<Attachment>) {
-    for attachment in attachments {
-        let filename = attachment.filename.clone();
-        match opening(event_id, &attachment) {
-            Ok(opening) => {
-                let source = Box::new(Cursor::new(Bytes::from(attachment.buffer)));
-                house.stream(opening, source, Answering::new(drop));
+/// How much of large attachments is in memory.
+#[derive(Debug, Default)]
+pub(crate) struct Hold(Arc<AtomicUsize>);
+
+impl Hold {
+    /// Sends attachments of an event by themselves.
+    pub(crate) fn send(&self, house: &House, event_id: EventId, attachments: Vec<Attachment>) {
+        for attachment in attachments {
+            let filename = attachment.filename.clone();
+            let lose = |why: &dyn std::fmt::Display| {
+                house.say(format_args!(
+                    "the attachment {filename:?} of the event {event_id} was dropped: {why}"
+                ));
+            };
+            match opening(event_id, &attachment) {
+                Ok(opening) => match self.take(attachment.buffer) {
+                    Some(held) => house.stream(opening, Box::new(held), Answering::new(drop)),
+                    None => lose(&"too much waits for main already"),
+                },
+                Err(error) => lose(&error),
             }
-            Err(error) => house.say(format_args!(
-                "the attachment {filename:?} of the event {event_id} was dropped: {error}"
-            )),
         }
+    }
+
+    /// As in the [doorway]: only while nothing waits may there be something of any size.
+    fn take(&self, buffer: Vec<u8>) -> Option<Held> {
+        let length = buffer.len();
+        let before = self.0.fetch_add(length, Ordering::Relaxed);
+        let held = Held { bytes: Cursor::new(buffer), length, hold: self.0.clone() };
+        (before == 0 || before.saturating_add(length) <= doorway::BYTES).then_some(held)
+    }
+}
+
+/// A large attachment that waits for main.
+struct Held {
+    bytes: Cursor<Vec<u8>>,
+    length: usize,
+    hold: Arc<AtomicUsize>,
+}
+
+impl Read for Held {
+    fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
+        self.bytes.read(piece)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.hold.fetch_sub(self.length, Ordering::Relaxed);
     }
 }
 
@@ -116,6 +154,17 @@ mod tests {
             assert_eq!(opening.filename(), expected);
             assert_eq!((opening.size(), opening.content_type()), (Some(10), Some("text/plain")));
         }
+    }
+
+    #[test]
+    fn only_so_much_is_held_and_what_is_gone_makes_room() {
+        let hold = Hold::default();
+        let first = hold.take(vec![0; doorway::BYTES + 1]).expect("nothing waited");
+        assert!(hold.take(vec![0; 1]).is_none());
+        drop(first);
+        let _second = hold.take(vec![0; 1]).unwrap();
+        let _third = hold.take(vec![0; doorway::BYTES - 1]).unwrap();
+        assert!(hold.take(vec![0; 1]).is_none());
     }
 
     #[test]

@@ -11,6 +11,8 @@
 //! them wait, they become one statement of all of it, so that an event never finds less in main than
 //! was said before it, perhaps more.
 
+mod connection;
+mod left;
 mod scope;
 mod streams;
 #[cfg(test)]
@@ -20,10 +22,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
-use guardhouse_protocol::frame::{Frame, MessageId};
+use guardhouse_protocol::frame::MessageId;
 use guardhouse_protocol::limits::{MESSAGE_WINDOW, MIB};
 use guardhouse_protocol::scope::{Refusal, ScopeUpdate};
-use guardhouse_protocol::{Channel, Config, FlushResult, StreamOpening, Timestamp, Trace};
+use guardhouse_protocol::{Channel, Config, StreamOpening, Timestamp, Trace};
 use uuid::Uuid;
 
 use crate::house::{Answering, Told};
@@ -329,244 +331,6 @@ impl Courier {
             // If it was said, main's answer means nothing any more.
             take_first(&mut self.waiting, |item| item.order == order && item.id.is_none());
         }
-    }
-}
-
-/// What a connection is told and says.
-impl Courier {
-    /// There is a connection again, on which main calls this process so. Says whether main is a new
-    /// one.
-    pub(crate) fn connect(&mut self, renderer: Uuid) -> bool {
-        self.disconnect();
-        self.is_connected = true;
-        let is_new = self.renderer.replace(renderer) != Some(renderer);
-        if is_new {
-            self.streams.begin_anew();
-            self.drop_waiting(|item| matches!(item.channel, Channel::Scope | Channel::Start));
-            self.put_whole(0, 0);
-            let place = self.waiting.iter().take_while(|i| i.channel == Channel::Scope).count();
-            let start = Item {
-                id: None,
-                order: 0,
-                channel: Channel::Start,
-                bytes: Bytes::new(),
-                answer: None,
-                is_shelved: false,
-            };
-            self.waiting.insert(place, start);
-            // What lies further back than main remembers would be taken for known.
-            let floor = (self.next_id + place as u64 + 1).saturating_sub(WINDOW);
-            for item in &mut self.waiting {
-                if let Some(id) = item.id.take_if(|id| id.number() < floor) {
-                    self.outstanding.remove(&id);
-                }
-            }
-        }
-        is_new
-    }
-
-    /// The connection is lost: what was said and not answered is to be said again.
-    pub(crate) fn disconnect(&mut self) {
-        self.is_connected = false;
-        self.streams.disconnect();
-        while let Some(item) = self.said.pop_back() {
-            self.waiting.push_front(item);
-        }
-    }
-
-    /// Whether fewer messages than that are under way, apart from those that hold up no others.
-    pub(crate) fn is_below(&self, depth: usize) -> bool {
-        let holds_up = |item: &&Item| item.channel != Channel::Feedback;
-        self.said.len() < depth || self.said.iter().filter(holds_up).count() < depth
-    }
-
-    /// Whether main owes an answer to anything.
-    pub(crate) fn is_under_way(&self) -> bool {
-        !self.said.is_empty() || self.streams.is_under_way()
-    }
-
-    /// The next message to be said.
-    pub(crate) fn poll(&mut self) -> Option<Frame> {
-        if !self.is_connected {
-            return None;
-        }
-        let is_paused = self.is_paused;
-        let index = self.waiting.iter().position(|item| !(is_paused && item.is_captured()))?;
-        let number = self.waiting[index].id.map_or(self.next_id, MessageId::number);
-        let is_far = |lowest: &MessageId| number.saturating_sub(lowest.number()) >= WINDOW;
-        if self.outstanding.first().is_some_and(is_far) {
-            return None;
-        }
-        let mut item = self.waiting.remove(index)?;
-        let id = self.name(&mut item);
-        let frame = Frame::Message { id, channel: item.channel, payload: item.bytes.clone() };
-        self.said.push_back(item);
-        Some(frame)
-    }
-
-    /// The next to be said of a stream.
-    pub(crate) fn poll_stream(&mut self) -> Option<Frame> {
-        if !self.is_connected || self.is_paused {
-            return None;
-        }
-        let next_id = &mut self.next_id;
-        self.streams.poll(|| take_id(next_id))
-    }
-
-    /// The source of a stream that is to be read, with what to call it.
-    pub(crate) fn poll_read(&mut self) -> Option<(u64, Source)> {
-        self.streams.poll_read()
-    }
-
-    /// What reading has brought.
-    pub(crate) fn handle_read(&mut self, key: u64, read: Option<(Source, Bytes, bool)>) {
-        self.streams.handle_read(key, read);
-        self.look_at_flushes();
-    }
-
-    /// Main does not know a stream any more that it had opened.
-    pub(crate) fn reopen(&mut self, id: MessageId) {
-        self.streams.reopen(id);
-    }
-
-    /// Takes what main says. What it may not say was refused before.
-    pub(crate) fn handle(&mut self, frame: Frame) -> Option<Said> {
-        let Some(frame) = self.streams.handle(frame) else {
-            self.look_at_flushes();
-            return None;
-        };
-        let said = match frame {
-            Frame::Ack { id } => {
-                self.answered(id, |_| Told::Taken);
-                None
-            }
-            Frame::Reply { id, channel: Channel::Flush, payload } => {
-                let order = self.answered(id, |_| Told::Taken);
-                let is_durable = FlushResult::parse(&payload).is_ok_and(|result| result.durable);
-                match self.flushes.iter_mut().find(|flush| Some(flush.order) == order) {
-                    Some(flush) if is_durable => flush.is_durable = true,
-                    Some(flush) => {
-                        let order = flush.order;
-                        self.settle(order, false);
-                    }
-                    None => {}
-                }
-                None
-            }
-            Frame::Reply { id, payload, .. } => {
-                self.answered(id, |_| Told::Reply(payload));
-                None
-            }
-            Frame::Declined { id, reason } => {
-                let order = self.answered(id, |_| Told::Declined(reason.clone()));
-                // A flush that is declined has no other answer.
-                if let Some(order) = order {
-                    self.settle(order, false);
-                }
-                Some(Said::Declined(reason))
-            }
-            Frame::Message { channel: Channel::Config, payload, .. } => {
-                Config::parse(&payload).ok().map(Said::Config)
-            }
-            Frame::Message { channel: Channel::Trace, payload, .. } => {
-                Trace::parse(&payload).ok().map(Said::Trace)
-            }
-            _ => None,
-        };
-        self.look_at_flushes();
-        said
-    }
-
-    /// Forgets a message. Says its place among all that was captured.
-    fn answered(&mut self, id: MessageId, told: impl FnOnce(Channel) -> Told) -> Option<u64> {
-        let mut item = take_first(&mut self.said, |item| item.id == Some(id))?;
-        self.count_out(&item);
-        if let Some(answer) = item.answer.take() {
-            answer.tell(told(item.channel));
-        }
-        Some(item.order)
-    }
-
-    fn look_at_flushes(&mut self) {
-        let is_done = |flush: &&Flush| {
-            let is_before =
-                |item: &Item| item.order < flush.order && item.channel != Channel::Flush;
-            flush.is_durable
-                && !self.said.iter().any(is_before)
-                && !self.waiting.iter().any(is_before)
-                && !self.streams.has_before(flush.order)
-        };
-        let done: Vec<_> = self.flushes.iter().filter(is_done).map(|flush| flush.order).collect();
-        for order in done {
-            self.settle(order, true);
-        }
-    }
-
-    fn name(&mut self, item: &mut Item) -> MessageId {
-        let next_id = &mut self.next_id;
-        let id = *item.id.get_or_insert_with(|| take_id(next_id));
-        self.outstanding.insert(id);
-        id
-    }
-}
-
-/// What is left behind.
-impl Courier {
-    /// Whether main has all that was captured.
-    pub(crate) fn has_nothing(&self) -> bool {
-        self.held == 0 && self.streams.is_empty()
-    }
-
-    /// Whether something captured is not on the shelf.
-    pub(crate) fn has_unshelved(&self) -> bool {
-        self.held > self.shelved()
-    }
-
-    /// How much of what is on the shelf main has not acknowledged.
-    pub(crate) fn shelved(&self) -> usize {
-        self.said.iter().chain(&self.waiting).filter(|item| item.is_shelved).count()
-    }
-
-    /// What belongs on the shelf and is not there yet, from now on counted as being there.
-    pub(crate) fn poll_shelf(&mut self) -> Vec<Frame> {
-        if !self.has_unshelved() {
-            return Vec::new();
-        }
-        let message = |id, channel, payload| Frame::Message { id, channel, payload };
-        let mut frames = Vec::new();
-        for bytes in self.statement.take_for_shelf() {
-            frames.push(message(take_id(&mut self.next_id), Channel::Scope, bytes));
-        }
-        for item in self.said.iter_mut().chain(&mut self.waiting) {
-            if item.is_captured() && !item.is_shelved {
-                item.is_shelved = true;
-                let id = *item.id.get_or_insert_with(|| take_id(&mut self.next_id));
-                self.outstanding.insert(id);
-                frames.push(message(id, item.channel, item.bytes.clone()));
-            }
-        }
-        frames
-    }
-
-    /// There is no shelf any more, or it could not be written.
-    pub(crate) fn clear_shelf(&mut self) {
-        self.statement.clear_shelf();
-        for item in self.said.iter_mut().chain(&mut self.waiting) {
-            item.is_shelved = false;
-        }
-    }
-
-    /// Ends it. Whoever waits for an answer is told that there will be none.
-    pub(crate) fn give_up(&mut self) {
-        self.fail_flushes();
-        self.streams.give_up();
-        self.said.clear();
-        self.waiting.clear();
-    }
-
-    /// How many were given up since the last time for want of room, by channel.
-    pub(crate) fn take_losses(&mut self) -> BTreeMap<&'static str, u64> {
-        std::mem::take(&mut self.losses)
     }
 }
 

@@ -137,7 +137,7 @@ fn bind(house: &Arc<House>, wishes: &Arc<Wishes>, mut sentry: ClientOptions) -> 
     // Chosen behind it, by what main says.
     sentry.event_sampling_strategy = EventSamplingStrategy::FixedRate(1.0);
     wishes.guide_traces(&mut sentry);
-    let transport = Transport { house: house.clone(), wishes: wishes.clone() };
+    let transport = Transport::new(house.clone(), wishes.clone());
     sentry.transport = Some(Arc::new(Arc::new(transport)));
     sentry.integrations.push(Arc::new(Tracing(wishes.clone())));
     sentry.before_breadcrumb = Some(watched(&house.own_scope));

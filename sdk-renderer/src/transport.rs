@@ -16,7 +16,7 @@ use sentry::Envelope;
 use sentry::protocol::{Attachment, EnvelopeItem, ItemContainer, Log, LogLevel as Level, Metric};
 use serde::Serialize;
 
-use crate::attachments;
+use crate::attachments::Hold;
 use crate::house::House;
 use crate::wishes::Wishes;
 
@@ -29,8 +29,9 @@ const REST_BYTES: usize = 8 * MIB;
 /// The transport of the client that [`init`](crate::init) makes.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    pub(crate) house: Arc<House>,
-    pub(crate) wishes: Arc<Wishes>,
+    house: Arc<House>,
+    wishes: Arc<Wishes>,
+    hold: Hold,
 }
 
 impl sentry::Transport for Transport {
@@ -42,7 +43,7 @@ impl sentry::Transport for Transport {
                     self.send_bytes(&envelope);
                 }
                 if let Some(event_id) = event_id {
-                    attachments::send(&self.house, event_id, large);
+                    self.hold.send(&self.house, event_id, large);
                 }
                 for log in logs {
                     self.send_item(Channel::StructuredLog, &log);
@@ -67,6 +68,10 @@ impl sentry::Transport for Transport {
 }
 
 impl Transport {
+    pub(crate) fn new(house: Arc<House>, wishes: Arc<Wishes>) -> Self {
+        Self { house, wishes, hold: Hold::default() }
+    }
+
     fn send_bytes(&self, envelope: &Envelope) {
         let mut bytes = Vec::new();
         // Writing to memory fails only for what cannot be said in JSON.
@@ -179,7 +184,7 @@ mod tests {
     use crate::house::Visit;
 
     fn transport() -> Transport {
-        Transport { house: House::new(false, 10, None), wishes: Wishes::new(1.0) }
+        Transport::new(House::new(false, 10, None), Wishes::new(1.0))
     }
 
     fn messages(transport: &Transport) -> Vec<Message> {

@@ -98,23 +98,28 @@ impl Keeping {
 
     fn put(&mut self, courier: &mut Courier, house: &House) {
         let Some(spool) = &self.spool else { return };
-        let written = match &mut self.shelf {
-            Some(shelf) => shelf.append(&courier.poll_shelf()),
+        let mut frames = Vec::new();
+        let shelf = match &mut self.shelf {
+            Some(shelf) => Ok(shelf),
             none => {
                 let mut hello = self.identity.hello(Proof::new([0; 32]));
                 hello.resume.clone_from(&self.resume);
-                Shelf::begin(spool, hello).and_then(|shelf| {
-                    let shelf = none.insert(shelf);
+                Shelf::begin(spool, hello).map(|shelf| {
                     house.say(format_args!(
                         "what main has not taken is left in {}",
                         shelf.path().display()
                     ));
-                    shelf.append(&courier.poll_shelf())
+                    none.insert(shelf)
                 })
             }
         };
+        let written = shelf.and_then(|shelf| {
+            frames = courier.poll_shelf();
+            shelf.append(&frames)
+        });
         if let Err(error) = written {
             self.has_failed = true;
+            courier.unshelve(&frames);
             house.say(format_args!(
                 "what main has not taken could not be left in {}, and is lost if this process ends \
                  before main is there: {error}",

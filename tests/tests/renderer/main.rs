@@ -4,7 +4,8 @@
 
 mod stand_in;
 
-use guardhouse_protocol::frame::Role;
+use guardhouse_process::shelf::Shelf;
+use guardhouse_protocol::frame::{Frame, Role};
 use guardhouse_protocol::scope::{Contribution, Field};
 use guardhouse_protocol::{Channel, Item, ItemType, Message, RendererState, Timestamp};
 use guardhouse_tests::desk::{Desk, Scratch};
@@ -29,6 +30,27 @@ fn met(options: &[&str]) -> (Scratch, StandIn, Desk) {
     (scratch, main, helm)
 }
 
+/// What main knows of the scope when it hears of the next event, and the event.
+fn hear_scope_and_event(main: &StandIn) -> (Contribution, Value) {
+    let mut contribution = Contribution::new(100);
+    loop {
+        match main.hear() {
+            Heard::Said(Message::Scope(message)) => {
+                assert!(contribution.hear(message, Timestamp::from_unix(1, 0)).is_empty());
+            }
+            Heard::Said(Message::Envelope(envelope)) => {
+                let event = serde_json::from_slice(envelope.items()[0].payload()).unwrap();
+                return (contribution, event);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn tag(contribution: &Contribution, name: &str) -> Option<String> {
+    contribution.get(&Field::tag(name).unwrap()).map(|entry| entry.value().to_string())
+}
+
 /// Waits until the end, which should be a good one.
 fn ended(helm: Desk) -> Vec<String> {
     let (status, lines) = helm.wait();
@@ -49,28 +71,15 @@ fn what_a_child_captures_reaches_main_behind_its_scope() {
         (hello.name.as_str(), hello.role, hello.pid),
         ("settings", Role::Utility, helm.id())
     );
-    let mut contribution = Contribution::new(100);
-    let event = loop {
-        match main.hear() {
-            Heard::Said(Message::Scope(message)) => {
-                assert!(contribution.hear(message, Timestamp::from_unix(1, 0)).is_empty());
-            }
-            Heard::Said(Message::Envelope(envelope)) => {
-                break serde_json::from_slice::<Value>(envelope.items()[0].payload()).unwrap();
-            }
-            Heard::Said(Message::Start) => {}
-            other => panic!("{other:?}"),
-        }
-    };
+    let (contribution, event) = hear_scope_and_event(&main);
     assert_eq!(event["message"], "hello");
     let id = event["event_id"].as_str().unwrap().replace('-', "");
     assert_eq!(captured.replace('-', ""), format!("captured {id}"));
     assert!(event.get("release").is_none() && event.get("environment").is_none());
     assert!(event.get("server_name").is_none(), "nobody asked for the name of the host");
 
-    let tag = |name| contribution.get(&Field::tag(name).unwrap()).map(|it| it.value().to_string());
-    assert_eq!(tag("view").as_deref(), Some("\"accounts\""));
-    assert_eq!(tag("color").as_deref(), Some("\"red\""));
+    assert_eq!(tag(&contribution, "view").as_deref(), Some("\"accounts\""));
+    assert_eq!(tag(&contribution, "color").as_deref(), Some("\"red\""));
     assert_eq!(contribution.breadcrumbs().count(), 1);
 
     assert!(helm.ask("close 30000").starts_with("closed true"));
@@ -142,6 +151,49 @@ fn what_was_captured_before_main_came_reaches_it() {
     let main = StandIn::start(scratch.path(), NAMESPACE);
     assert_eq!(main.hear_event()["message"], "early");
     assert_eq!(helm.ask("await classic"), "way classic");
+}
+
+#[test]
+fn a_main_that_is_new_hears_the_whole_scope_and_what_the_former_has_not_taken() {
+    let (scratch, former, mut helm) = met(&[]);
+    helm.ask("tag view accounts");
+    helm.ask("capture one");
+    assert_eq!(former.hear_event()["message"], "one");
+    assert!(helm.ask("flush 30000").starts_with("flushed true"));
+    drop(former);
+    // What was there before the former main was missed is taken for another instance's.
+    assert_eq!(helm.ask("await none"), "way none");
+    helm.ask("capture two");
+    let main = StandIn::start(scratch.path(), NAMESPACE);
+    let (contribution, event) = hear_scope_and_event(&main);
+    assert_eq!(event["message"], "two");
+    assert_eq!(tag(&contribution, "view").as_deref(), Some("\"accounts\""));
+    assert!(helm.ask("close 30000").starts_with("closed true"));
+    for heard in main.hear_until_end() {
+        assert!(!matches!(heard, Heard::Said(Message::Envelope(_))), "{heard:?}");
+    }
+}
+
+#[test]
+fn what_no_main_took_is_left_on_the_shelf() {
+    let scratch = Scratch::new();
+    let spool = scratch.path().join("spool");
+    let mut helm = start(&scratch, &["--spool", spool.to_str().unwrap()]);
+    helm.ask("tag view accounts");
+    helm.ask("capture hello");
+    assert!(helm.ask("close 10000").starts_with("closed false"));
+    assert_eq!(ended(helm), ["left 1"]);
+
+    let shelves = Shelf::find(&spool);
+    assert_eq!(shelves.len(), 1, "{shelves:?}");
+    let (hello, frames) = Shelf::read(&shelves[0]).unwrap().expect("its writer is dead");
+    assert_eq!(hello.name.as_str(), "settings");
+    let channel = |frame: &Frame| match frame {
+        Frame::Message { channel, .. } => *channel,
+        other => panic!("{other:?}"),
+    };
+    let channels: Vec<_> = frames.iter().map(channel).collect();
+    assert_eq!(channels, [Channel::Scope, Channel::Envelope]);
 }
 
 #[test]

@@ -65,7 +65,7 @@ impl StandIn {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let listener = UnixListener::from_std(listener).unwrap();
-                let welcome = Welcome::new(Version::ONE, Uuid::from_u128(1), Proof::new([1; 32]));
+                let welcome = Welcome::new(Version::ONE, Uuid::new_v4(), Proof::new([1; 32]));
                 loop {
                     let stream = tokio::select! {
                         accepted = listener.accept() => accepted.unwrap().0,

@@ -1,0 +1,93 @@
+//! What comes through the doorway.
+
+use guardhouse_protocol::Channel;
+use guardhouse_protocol::scope::Refusals;
+
+use super::{Closing, Post};
+use crate::house::{Told, Visit};
+
+impl Post {
+    pub(super) fn handle(&mut self, visit: Visit) {
+        match visit {
+            Visit::Message { channel, bytes, answer } => {
+                if bytes.len() > channel.declaration().max_bytes {
+                    let why = format!(
+                        "a message of {} bytes is more than the channel {} takes",
+                        bytes.len(),
+                        channel.name()
+                    );
+                    self.house.say(format_args!("{why}; it was dropped"));
+                    if let Some(answer) = answer {
+                        answer.tell(Told::Declined(why));
+                    }
+                    return;
+                }
+                if matches!(channel, Channel::Envelope | Channel::Feedback) {
+                    self.take_scope();
+                }
+                self.courier.push(channel, bytes, answer);
+            }
+            Visit::Scope => {
+                self.house.hear_scope();
+                self.take_own_scope();
+                self.courier.state_scope();
+            }
+            Visit::Heartbeats => {}
+            Visit::Stream { opening, source, answer } => {
+                self.courier.add_stream(&opening, source, answer);
+            }
+            Visit::Flush { deadline, done } => {
+                self.take_scope();
+                if self.line.is_none() && !self.connecting.is_hopeful() {
+                    self.keeping.hurry(&mut self.courier, &self.house);
+                    done.keep(false);
+                } else {
+                    self.courier.flush(deadline, |is_durable| done.keep(is_durable));
+                }
+            }
+            Visit::Close { deadline, done } => {
+                self.take_scope();
+                self.closing = Some(Closing::new(deadline, done));
+                // What came behind it is still taken, and nothing else gets in.
+                for late in self.house.doorway().close() {
+                    self.handle(late);
+                }
+                if let Some(closing) = &self.closing {
+                    let (until, told) = closing.flush();
+                    self.courier.flush(until, told);
+                }
+            }
+        }
+    }
+
+    /// Takes over what the process has said of its scope, here and to `sentry`.
+    pub(super) fn take_scope(&mut self) {
+        self.take_own_scope();
+        let now = self.house.own_scope.now();
+        let (changes, mut refusals) = self.probe.look(now);
+        for change in changes {
+            if let Err(refusal) = self.courier.change(change, now) {
+                refusals.count(refusal);
+            }
+        }
+        self.say_refusals(&refusals);
+    }
+
+    fn take_own_scope(&mut self) {
+        let (changes, mut refusals) = self.house.own_scope.take();
+        for (change, at) in changes {
+            if let Err(refusal) = self.courier.change(change, at) {
+                refusals.count(refusal);
+            }
+        }
+        self.say_refusals(&refusals);
+    }
+
+    fn say_refusals(&self, refusals: &Refusals) {
+        for (refusal, count) in refusals.iter() {
+            self.house.say(format_args!(
+                "{count} of what this process said of its scope was refused: {refusal}"
+            ));
+        }
+    }
+}
