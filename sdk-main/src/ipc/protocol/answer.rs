@@ -26,6 +26,7 @@ use super::reply::Reply;
 use super::target::Target;
 use crate::house::MessageAnswer;
 use crate::ipc::renderers::Entrance;
+use crate::ipc::room::{HELLO_TIME, LARGE_TIME};
 use crate::ipc::service::StreamAnswer;
 
 /// Browsers say with it from where a request comes, also where they say no `Origin`.
@@ -123,7 +124,8 @@ where
     B: Body,
     B::Error: Display,
 {
-    let Taken { bytes, .. } = take(door.service.room(), body, HELLO_BYTES).await?;
+    // Until it is known, the connection itself has less time than this.
+    let Taken { bytes, .. } = take(door.service.room(), body, HELLO_BYTES, LARGE_TIME).await?;
     let hello = Hello::parse(&bytes).map_err(|error| {
         let why = error.to_string();
         let rejection = Rejection::new(RejectionReason::Malformed, &why);
@@ -158,7 +160,7 @@ where
         return Err(Refusal::new(Answer::Malformed, "headers", why));
     }
     let max_bytes = channel.declaration().max_opening_bytes();
-    let Taken { bytes, _large } = take(door.service.room(), body, max_bytes).await?;
+    let Taken { bytes, _large } = take(door.service.room(), body, max_bytes, HELLO_TIME).await?;
     let is_flush = channel == Channel::Flush;
     match door.service.say(renderer, head.message_id, channel, bytes).await {
         MessageAnswer::Feedback(result) => Ok(Reply::Json(result.to_json())),
@@ -205,7 +207,7 @@ where
         Some(_) => CHUNK_BYTES,
         None => channel.declaration().max_opening_bytes(),
     };
-    let Taken { bytes, _large } = take(door.service.room(), body, max_bytes).await?;
+    let Taken { bytes, _large } = take(door.service.room(), body, max_bytes, HELLO_TIME).await?;
     let answer = ask(door, renderer, id, head.chunk, bytes).await.ok_or_else(Refusal::closed)?;
     let result = |received, complete| StreamResult { received, complete }.to_json();
     match answer {

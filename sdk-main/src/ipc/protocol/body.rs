@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::pin::pin;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use guardhouse_protocol::http::Answer;
@@ -10,7 +11,7 @@ use hyper::body::Body;
 use tokio::time::{Instant, timeout_at};
 
 use super::refusal::Refusal;
-use crate::ipc::room::{HELLO_TIME, LARGE_TIME, Room, SMALL_BYTES, Share};
+use crate::ipc::room::{LARGE_TIME, Room, SMALL_BYTES, Share};
 
 /// A body that has been read.
 #[derive(Debug)]
@@ -23,9 +24,14 @@ pub(super) struct Taken {
 /// Reads a body of at most so many bytes. What is claimed of its length may refuse it, and nothing is
 /// set aside for it before it comes.
 ///
-/// It may take [`HELLO_TIME`]; if it is a large one, it waits for room as soon as it shows that it is,
-/// and may take [`LARGE_TIME`] from then on.
-pub(super) async fn take<B>(room: &Room, body: B, max_bytes: usize) -> Result<Taken, Refusal>
+/// It may take `time`; if it is a large one, it waits for room as soon as it shows that it is, and may
+/// take [`LARGE_TIME`] from then on.
+pub(super) async fn take<B>(
+    room: &Room,
+    body: B,
+    max_bytes: usize,
+    time: Duration,
+) -> Result<Taken, Refusal>
 where
     B: Body,
     B::Error: Display,
@@ -39,7 +45,7 @@ where
     let mut body = pin!(body);
     let mut bytes = Vec::new();
     let mut large = None;
-    let mut until = Instant::now() + HELLO_TIME;
+    let mut until = Instant::now() + time;
     loop {
         let frame = match timeout_at(until, body.frame()).await {
             Ok(None) => break,

@@ -37,7 +37,7 @@ async fn each_refusal_has_its_status_and_is_counted() {
         ("OPTIONS /status/sentry_key HTTP/1.1\r\nhost: {host}\r\n\r\n", 403, "method"),
         ("OPTIONS * HTTP/1.1\r\nhost: {host}\r\n\r\n", 403, "method"),
         ("GET /status/sentry_key HTTP/1.1\r\nhost: {host}\r\n{head}\r\n", 405, "method"),
-        ("HEAD /config/sentry_key HTTP/1.1\r\nhost: {host}\r\n{head}\r\n", 405, "method"),
+        ("PUT /config/sentry_key HTTP/1.1\r\nhost: {host}\r\n{head}\r\n", 405, "method"),
         ("POST /config/sentry_key HTTP/1.1\r\nhost: {host}\r\n{head}\r\n", 405, "method"),
         ("BREW /hello/sentry_key HTTP/1.1\r\nhost: {host}\r\n{head}\r\n", 405, "method"),
         ("POST /nothing/sentry_key HTTP/1.1\r\nhost: {host}\r\n{head}\r\n", 404, "path"),
@@ -107,7 +107,6 @@ async fn what_is_no_http_is_closed_and_costs_nobody_else_anything() {
             assert!(statuses.contains(&said.status), "{head:.100}\n{said:?}");
         }
         client.is_closed().await;
-        main.house.ask(crate::house::Visit::Consent(true));
         assert_eq!(main.turned_away("headers"), before + 1, "{head:.100}");
     }
     good.send_head(FINE).await;
