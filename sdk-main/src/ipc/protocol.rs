@@ -17,6 +17,7 @@ mod line;
 mod pace;
 mod refusal;
 mod reply;
+mod seats;
 mod target;
 mod waiting;
 

@@ -62,7 +62,7 @@ where
     let head = read(&parts.headers)?;
     let renderer = || {
         let renderer = recognise(door, &head)?;
-        caller.is_known(&door.service, renderer);
+        caller.is_known(door, renderer)?;
         Ok(renderer)
     };
     match target {
@@ -133,7 +133,7 @@ where
     })?;
     match door.service.welcome(&hello, Entrance::Protocol) {
         Ok(welcome) => {
-            caller.is_known(&door.service, welcome.renderer_id);
+            caller.is_known(door, welcome.renderer_id)?;
             Ok(Reply::Json(welcome.to_json()))
         }
         Err(rejection) => {

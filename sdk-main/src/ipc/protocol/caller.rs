@@ -3,11 +3,14 @@
 use std::sync::Mutex;
 
 use guardhouse_process::lock;
+use guardhouse_protocol::http::Answer;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::ipc::Service;
+use super::door::Door;
+use super::refusal::Refusal;
+use super::seats::Seat;
 use crate::ipc::renderers::Way;
 use crate::ipc::room::{HELLO_TIME, Share};
 use crate::ipc::service::Linked;
@@ -26,7 +29,7 @@ enum Standing {
     /// Its place is another's now.
     ToldToGo,
     /// The connection counts as open for this renderer.
-    Known { renderer: Uuid, _linked: Linked },
+    Known { renderer: Uuid, _linked: Linked, _seat: Seat },
 }
 
 /// Why a connection is closed whose requests would have been answered.
@@ -48,18 +51,23 @@ impl Caller {
     }
 
     /// It has shown that it is this renderer. If it was another one before, which main does not know
-    /// any more, the connection counts as open for the present one only.
-    pub(super) fn is_known(&self, service: &Service, renderer: Uuid) {
+    /// any more, the connection counts as open for the present one only. Refuses one of too many.
+    pub(super) fn is_known(&self, door: &Door, renderer: Uuid) -> Result<(), Refusal> {
         let mut standing = lock(&self.standing);
         if matches!(*standing, Standing::Known { renderer: id, .. } if id == renderer) {
-            return;
+            return Ok(());
         }
-        let _linked = service.link(renderer, Way::Protocol);
-        let known = Standing::Known { renderer, _linked };
+        let Some(_seat) = door.seats.take(renderer) else {
+            let why = "the renderer has as many connections as it may; it should close some";
+            return Err(Refusal::new(Answer::Busy, "connections", why).and_hangs_up());
+        };
+        let _linked = door.service.link(renderer, Way::Protocol);
+        let known = Standing::Known { renderer, _linked, _seat };
         let former = std::mem::replace(&mut *standing, known);
         drop(standing);
         drop(former);
         self.changed.notify_one();
+        Ok(())
     }
 
     /// Gives its place to another, unless it is known by now.

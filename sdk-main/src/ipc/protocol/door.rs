@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, Weak};
 use guardhouse_process::lock;
 
 use super::caller::Caller;
+use super::seats::Seats;
 use super::waiting::Waiting;
 use crate::ipc::Service;
 use crate::ipc::room::Share;
@@ -19,6 +20,8 @@ pub(crate) struct Door {
     pub(super) host: String,
     /// Who waits for a push.
     pub(super) waiting: Waiting,
+    /// How many connections each renderer has.
+    pub(super) seats: Seats,
     /// Who has not shown yet who it is, the oldest first; and some who have, or are gone.
     newcomers: Mutex<VecDeque<Weak<Caller>>>,
 }
@@ -29,6 +32,7 @@ impl Door {
             service,
             host: address.to_string(),
             waiting: Waiting::default(),
+            seats: Seats::default(),
             newcomers: Mutex::default(),
         }
     }

@@ -1,6 +1,8 @@
 //! What nobody should send, and what becomes of it.
 
+use super::super::seats::CONNECTIONS_EACH;
 use super::main::Main;
+use crate::ipc::room::CONNECTIONS;
 
 const FINE: &str =
     "POST /status/sentry_key HTTP/1.1\r\nhost: {host}\r\n{head}content-length: 0\r\n\r\n";
@@ -194,12 +196,15 @@ async fn a_crowd_at_the_door_keeps_nobody_out() {
 #[tokio::test]
 async fn when_there_is_no_room_main_says_so() {
     let main = Main::start().await;
-    let first = main.renderer().await;
     let mut inside = Vec::new();
-    for _ in 1..crate::ipc::room::CONNECTIONS {
-        let mut client = main.another(&first).await;
-        client.send_head(FINE).await;
-        assert_eq!(client.answer().await.unwrap().status, 200);
+    while inside.len() < CONNECTIONS {
+        let client = main.renderer().await;
+        for _ in 1..CONNECTIONS_EACH {
+            let mut another = main.another(&client).await;
+            another.send_head(FINE).await;
+            assert_eq!(another.answer().await.unwrap().status, 200);
+            inside.push(another);
+        }
         inside.push(client);
     }
     let mut late = main.connect().await;
@@ -209,14 +214,35 @@ async fn when_there_is_no_room_main_says_so() {
     late.is_closed().await;
     assert_eq!(main.turned_away("connections"), 1);
 
-    inside.pop();
+    inside.remove(1);
     main.hears("unlinked").await;
     // Its place is free when its task has ended, which may be a moment later.
     loop {
-        let mut client = main.another(&first).await;
+        let mut client = main.another(&inside[0]).await;
         client.send_head(FINE).await;
         if client.answer().await.is_some_and(|said| said.status == 200) {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn one_renderer_cannot_have_all_connections() {
+    let main = Main::start().await;
+    let mut first = main.renderer().await;
+    let mut inside = Vec::new();
+    for _ in 1..CONNECTIONS_EACH {
+        let mut client = main.another(&first).await;
+        client.send_head(FINE).await;
+        assert_eq!(client.answer().await.unwrap().status, 200);
+        inside.push(client);
+    }
+    let mut late = main.another(&first).await;
+    late.send_head(FINE).await;
+    let said = late.answer().await.unwrap();
+    assert_eq!((said.status, said.header("retry-after")), (503, Some("1")));
+    late.is_closed().await;
+    assert_eq!(main.turned_away("connections"), 1);
+    first.send_head(FINE).await;
+    assert_eq!(first.answer().await.unwrap().status, 200);
 }

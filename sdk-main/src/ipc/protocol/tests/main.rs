@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use guardhouse_process::lock;
-use guardhouse_protocol::frame::{Hello, Proof, RendererName, Role, Welcome};
+use guardhouse_protocol::frame::{Hello, MessageId, Proof, RendererName, Role, Welcome};
 use guardhouse_protocol::http::{Answer, RequestHead};
 use guardhouse_protocol::{FeedbackResult, Namespace};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -102,7 +102,7 @@ async fn stand_in(house: Arc<House>, heard: Arc<Heard>) {
                 Call::Unlinked { .. } => "unlinked".to_owned(),
                 Call::Said { id, channel, payload, answer, .. } => {
                     let said =
-                        format!("{channel} {:?} {}", id.map(|id| id.number()), payload.len());
+                        format!("{channel} {:?} {}", id.map(MessageId::number), payload.len());
                     match &payload[..] {
                         b"much" => answer.tell(MessageAnswer::refused(Answer::OverBudget, "much")),
                         b"memory" => answer.tell(MessageAnswer::NotDurable),
