@@ -16,7 +16,7 @@ use crate::house::{House, MessageAnswer, Visit};
 use crate::ipc::Service;
 use crate::ipc::service::{Call, StreamAnswer};
 
-const PROOF: Proof = Proof::new([1; 32]);
+pub(super) const PROOF: Proof = Proof::new([1; 32]);
 
 /// A main with a listener. What is said in a message says how it is answered.
 pub(super) struct Main {
@@ -33,6 +33,7 @@ struct Heard {
 
 impl Main {
     pub(super) async fn start() -> Self {
+        allow_many_sockets();
         let house = House::new(false, 100, None, Vec::new(), (&Namespace::DEFAULT, PROOF));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -82,6 +83,20 @@ impl Main {
     pub(super) fn turned_away(&self, why: &str) -> u64 {
         let all = lock(&self.house.renderers).turned_away();
         all.into_iter().find(|(reason, _)| *reason == why).map_or(0, |(_, count)| count)
+    }
+}
+
+/// Both ends of each connection are in this process, and some systems let a process have 256 files.
+fn allow_many_sockets() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        const MANY: u64 = 4096;
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        if current.is_some_and(|current| current < MANY) {
+            let current = Some(maximum.map_or(MANY, |maximum| maximum.min(MANY)));
+            setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
+        }
     }
 }
 

@@ -1,10 +1,16 @@
 //! What a renderer and main say to each other when all is well, and when main says no.
 
+use bytes::Bytes;
 use guardhouse_process::lock;
-use guardhouse_protocol::frame::{Proof, Rejection, RejectionReason};
+use guardhouse_protocol::frame::{Proof, Rejection, RejectionReason, Welcome};
 
-use super::main::{Main, hello};
-use crate::ipc::Way;
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
+
+use super::super::answer::answer;
+use super::super::door::Door;
+use super::main::{Main, PROOF, hello};
+use crate::ipc::{Service, Way};
 
 #[tokio::test]
 async fn a_renderer_says_hello_reports_and_goes_on_one_connection() {
@@ -170,4 +176,17 @@ async fn large_messages_arrive_whole_and_wait_for_each_other() {
     }
     let whole = format!("envelope None {size}");
     assert_eq!(main.heard().iter().filter(|heard| **heard == whole).count(), 6);
+}
+
+#[tokio::test]
+async fn a_request_needs_no_socket() {
+    let main = Main::start().await;
+    let door = Door::new(Service::new(main.house.clone()), main.address);
+    let (caller, _place) = door.let_in().unwrap();
+    let request = Request::post("/hello/sentry_key").header("host", main.address.to_string());
+    let request = request.body(Full::new(Bytes::from(hello(PROOF)))).unwrap();
+    let said = answer(&door, &caller, request).await;
+    assert_eq!(said.status(), 200);
+    let body = said.into_body().collect().await.unwrap().to_bytes();
+    assert!(Welcome::parse(&body).is_ok());
 }
