@@ -6,12 +6,17 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use guardhouse_protocol::http::Answer;
+use guardhouse_protocol::limits::MIB;
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use tokio::time::{Instant, timeout_at};
 
 use super::refusal::Refusal;
 use crate::ipc::room::{LARGE_TIME, Room, SMALL_BYTES, Share};
+
+/// So many bytes of a large body come in a second at least, once it has its place. There are few such
+/// places, and whoever only holds one should not keep others waiting.
+const SLOWEST_BYTES: u64 = MIB as u64;
 
 /// A body that has been read.
 #[derive(Debug)]
@@ -24,8 +29,8 @@ pub(super) struct Taken {
 /// Reads a body of at most so many bytes. What is claimed of its length may refuse it, and nothing is
 /// set aside for it before it comes.
 ///
-/// It may take `time`; if it is a large one, it waits for room as soon as it shows that it is, and may
-/// take [`LARGE_TIME`] from then on.
+/// It may take `time`; if it is a large one, it waits for room as soon as it shows that it is, has the
+/// same time once more, and more for what comes, up to [`LARGE_TIME`].
 pub(super) async fn take<B>(
     room: &Room,
     body: B,
@@ -45,7 +50,8 @@ where
     let mut body = pin!(body);
     let mut bytes = Vec::new();
     let mut large = None;
-    let mut until = Instant::now() + time;
+    let mut begun = Instant::now();
+    let mut until = begun + time;
     loop {
         let frame = match timeout_at(until, body.frame()).await {
             Ok(None) => break,
@@ -67,7 +73,11 @@ where
         }
         if sum > SMALL_BYTES && large.is_none() {
             large = Some(room.large().await.ok_or_else(Refusal::closed)?);
-            until = Instant::now() + LARGE_TIME;
+            begun = Instant::now();
+        }
+        if large.is_some() {
+            let earned = Duration::from_secs(sum as u64 / SLOWEST_BYTES);
+            until = begun + LARGE_TIME.min(time + earned);
         }
         if sum > bytes.capacity() {
             // Twice as much each time, but no more than there can be.
