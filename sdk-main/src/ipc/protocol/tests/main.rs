@@ -113,7 +113,6 @@ async fn stand_in(house: Arc<House>, heard: Arc<Heard>) {
             let Visit::Native(call) = visit else { continue };
             let said = match call {
                 Call::Arrived { .. } => "arrived".to_owned(),
-                Call::Left { .. } => "left".to_owned(),
                 Call::Unlinked { .. } => "unlinked".to_owned(),
                 Call::Said { id, channel, payload, answer, .. } => {
                     let said =
@@ -151,6 +150,10 @@ async fn stand_in(house: Arc<House>, heard: Arc<Heard>) {
                         _ => answer(StreamAnswer::At(end)),
                     }
                     format!("chunk {} {offset} {}", id.number(), data.len())
+                }
+                other => {
+                    let has_left = matches!(other, Call::Left { .. });
+                    if has_left { "left" } else { "something else" }.to_owned()
                 }
             };
             lock(&heard.calls).push(said);
