@@ -39,7 +39,7 @@ pub(crate) fn told_trace(context: Value<'_>) -> Option<Trace> {
     let span = text("propagationSpanId").or_else(|| text("spanId"));
     let span = span.map_or_else(
         || Uuid::new_v4().simple().to_string()[..16].to_owned(),
-        |span| span.into_owned(),
+        std::borrow::Cow::into_owned,
     );
     let sampled = match context.get("sampled").and_then(Value::as_bool) {
         Some(true) => "-1",

@@ -23,6 +23,8 @@ pub(super) struct Concern {
     pub(super) breadcrumbs: Vec<ExitReason>,
     pub(super) events: Vec<ExitReason>,
     pub(super) watches: bool,
+    /// How many heartbeats and hangs were too many, as it was said last.
+    pub(super) said: (u64, u64),
 }
 
 impl Watch {
@@ -90,6 +92,14 @@ impl Watch {
             let at = self.house.own_scope.now();
             let event = heartbeats::event(&silence, &name, at, EventId::from_uuid(Uuid::new_v4()));
             self.report(renderer, event);
+        }
+        let (unwatched, untold) = (self.heartbeats.not_watched(), self.heartbeats.not_told());
+        if self.concern.said != (unwatched, untold) {
+            self.concern.said = (unwatched, untold);
+            self.house.say(format_args!(
+                "{unwatched} heartbeats were of more threads than are watched, {untold} hangs more than \
+                 are told"
+            ));
         }
     }
 

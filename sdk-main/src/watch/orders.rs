@@ -90,6 +90,7 @@ impl Orders {
                 breadcrumbs: options.renderer_breadcrumbs.clone(),
                 events: options.renderer_events.clone(),
                 watches: options.watch_renderers,
+                said: (0, 0),
             },
         };
         let Some(dsn) = dsn else { return Ok(orders) };

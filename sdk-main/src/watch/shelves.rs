@@ -77,7 +77,7 @@ impl Watch {
                 let _ = std::fs::remove_file(&path);
             }
             Err(error) => {
-                self.house.say(format_args!("{} cannot be read: {error}", path.display()))
+                self.house.say(format_args!("{} cannot be read: {error}", path.display()));
             }
         }
         true

@@ -14,6 +14,10 @@ use guardhouse_protocol::{Namespace, Timestamp};
 
 use super::Found;
 
+/// So long it may take until the end of a main is noticed. Another instance that was started in that
+/// time counts as the restarted one.
+const GRACE_SECONDS: i64 = 3;
+
 /// No process has more ancestors than are looked at.
 #[cfg(target_os = "linux")]
 const GENERATIONS: usize = 64;
@@ -65,7 +69,10 @@ impl Search {
 
     /// The main that was ours is so no more, or not at the moment.
     pub(crate) fn lose(&mut self, main: Option<Found>) {
-        self.former = Some((main, now()));
+        // It may have been dead for a moment, and the next one there already.
+        let lost = now();
+        let lost = Timestamp::from_unix(lost.unix_seconds() - GRACE_SECONDS, 0);
+        self.former = Some((main, lost));
     }
 
     pub(crate) fn is_former_dead(&self) -> bool {

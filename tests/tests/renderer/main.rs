@@ -4,7 +4,7 @@
 
 mod stand_in;
 
-use guardhouse_process::shelf::Shelf;
+use guardhouse_process::shelf::{Left, find};
 use guardhouse_protocol::frame::{Frame, Role};
 use guardhouse_protocol::scope::{Contribution, Field};
 use guardhouse_protocol::{Channel, Item, ItemType, Message, RendererState, Timestamp};
@@ -184,9 +184,10 @@ fn what_no_main_took_is_left_on_the_shelf() {
     assert!(helm.ask("close 10000").starts_with("closed false"));
     assert_eq!(ended(helm), ["left 1"]);
 
-    let shelves = Shelf::find(&spool);
+    let shelves = find(&spool);
     assert_eq!(shelves.len(), 1, "{shelves:?}");
-    let (hello, frames) = Shelf::read(&shelves[0]).unwrap().expect("its writer is dead");
+    let left = Left::read(&shelves[0]).unwrap().expect("its writer is dead");
+    let (hello, frames) = (left.hello(), left.frames());
     assert_eq!(hello.name.as_str(), "settings");
     let channel = |frame: &Frame| match frame {
         Frame::Message { channel, .. } => *channel,
