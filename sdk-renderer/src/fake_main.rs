@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -58,6 +59,9 @@ pub(crate) struct Book {
     pub(crate) taken: Vec<(Way, Channel, Bytes)>,
     pub(crate) streams: HashMap<MessageId, Vec<u8>>,
     pub(crate) goodbyes: usize,
+    spool: PathBuf,
+    /// How many shelves there were to be read when the last goodbye came.
+    pub(crate) shelves: usize,
     pub(crate) requests: usize,
     /// The next requests are answered so, whatever they are.
     pub(crate) answers: Vec<Answer>,
@@ -135,6 +139,7 @@ impl FakeMain {
             meeting.socket = Some(folder.0.join(format!("{}.sock", Uuid::new_v4().simple())));
         }
         let book = Shared::default();
+        lock(&book.0).spool = folder.spool();
         let (config, pushes) = watch::channel((0, Bytes::new()));
         if protocol {
             let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -262,6 +267,9 @@ fn answer_frame(book: &mut Book, frame: Frame) -> Option<Frame> {
         },
         Frame::Goodbye => {
             book.goodbyes += 1;
+            let files = std::fs::read_dir(&book.spool).into_iter().flatten().flatten();
+            let is_free = |path: PathBuf| File::open(path).unwrap().try_lock_shared().is_ok();
+            book.shelves = files.filter(|file| is_free(file.path())).count();
             return None;
         }
         Frame::Message { id, channel, payload } => {

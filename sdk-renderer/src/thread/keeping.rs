@@ -79,7 +79,8 @@ impl Keeping {
         }
     }
 
-    /// The end: what is left goes to the shelf, and the shelf stays.
+    /// The end: what is left goes to the shelf, and the shelf stays. It is main's from now on, which may
+    /// look for it as soon as it hears that we go.
     pub(super) fn finish(&mut self, courier: &mut Courier, house: &House) {
         if courier.has_unshelved() {
             self.put(courier, house);
@@ -87,6 +88,7 @@ impl Keeping {
         if self.shelf.is_some() && courier.shelved() == 0 {
             self.clear(courier);
         }
+        self.shelf = None;
     }
 
     fn clear(&mut self, courier: &mut Courier) {
