@@ -136,7 +136,7 @@ async fn refuse<W: AsyncWrite + Unpin>(
 
 /// An answer on its way, with the shares of what it answers.
 struct Answer {
-    /// Nothing if there is nothing to be said.
+    /// Nothing if main cannot answer, and the renderer should come again.
     frame: Option<Frame>,
     _shares: Shares,
 }
@@ -307,7 +307,7 @@ impl Hearing<'_> {
     }
 }
 
-/// What a renderer is told about a message. Nothing if it should keep the message.
+/// What a renderer is told about a message. Nothing if it should keep it and come again.
 fn frame_of(id: MessageId, channel: Channel, answer: MessageAnswer) -> Option<Frame> {
     let reply = |text: &str| Some(Frame::Reply { id, channel, payload: json(text) });
     let is_durable = answer != MessageAnswer::NotDurable;
@@ -368,9 +368,8 @@ async fn tell<W: AsyncWrite + Unpin>(
                 let mut next = answer;
                 let mut written = Vec::new();
                 while let Some(answer) = next {
-                    if let Some(frame) = &answer.frame
-                        && writer.send(frame).await.is_err()
-                    {
+                    let Some(frame) = &answer.frame else { return };
+                    if writer.send(frame).await.is_err() {
                         return;
                     }
                     // Given back when it is really written.

@@ -66,6 +66,8 @@ impl Watch {
     pub(super) fn look_at_a_shelf(&mut self) -> bool {
         let Some(path) = self.shelves.next() else { return false };
         match Left::read(&path) {
+            // What of it came over its connection is known when that is at its end.
+            Ok(Some(left)) if self.is_there(left.hello()) => {}
             Ok(Some(left)) => self.take_left(left),
             // Its renderer lives, and hands it over itself; or another instance takes it just now.
             Ok(None) => {}
@@ -81,6 +83,10 @@ impl Watch {
             }
         }
         true
+    }
+
+    fn is_there(&self, hello: &Hello) -> bool {
+        hello.resume.as_ref().is_some_and(|resume| self.natives.knows(resume.renderer_id))
     }
 
     fn take_left(&mut self, left: Left) {
