@@ -18,7 +18,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use guardhouse_process::lock;
-use guardhouse_process::meeting::{Meeting, SOCKET_VARIABLE};
+use guardhouse_process::meeting::Meeting;
 use guardhouse_protocol::frame::{
     Frame, Hello, MessageId, Proof, Rejection, RejectionReason, RendererName, Role, Welcome,
 };
@@ -254,14 +254,14 @@ impl Ways {
 
     #[cfg(not(unix))]
     async fn open_inherited(&self) -> Option<Result<Line, NoWay>> {
-        None
+        match lock(&self.known).inherited.take()? {}
     }
 }
 
 /// The socket that main has handed over to this process, if it has.
 pub(crate) fn inherited() -> Option<Inherited> {
     #[cfg(unix)]
-    return guardhouse_crash::inherit::take(SOCKET_VARIABLE);
+    return guardhouse_crash::inherit::take(guardhouse_process::meeting::SOCKET_VARIABLE);
     #[cfg(not(unix))]
     None
 }

@@ -193,6 +193,63 @@ async fn accept(service: Service, listener: tokio::net::UnixListener) {
     }
 }
 
+#[cfg(windows)]
+impl Socket {
+    /// Chooses a name that nobody can guess. The pipe itself needs the SDK thread's runtime.
+    fn open(_directory: &Path) -> io::Result<Self> {
+        let name = uuid::Uuid::new_v4().simple();
+        Ok(Self { path: PathBuf::from(format!(r"\\.\pipe\guardhouse-{name}")) })
+    }
+
+    fn listen(&self, service: &Service) -> io::Result<()> {
+        let name = self.path.display().to_string();
+        let first = guardhouse_crash::pipe::create(&name, true)?;
+        drop(tokio::spawn(accept(service.clone(), name, first)));
+        Ok(())
+    }
+}
+
+/// Only the current user can open the pipe; the system sees to that.
+#[cfg(windows)]
+async fn accept(
+    service: Service,
+    name: String,
+    mut waiting: tokio::net::windows::named_pipe::NamedPipeServer,
+) {
+    use guardhouse_crash::pipe;
+
+    let mut pause = PAUSES.0;
+    loop {
+        let connected = waiting.connect().await;
+        // The next has somewhere to knock before this one is served.
+        let next = loop {
+            match pipe::create(&name, false) {
+                Ok(next) => break next,
+                Err(error) => {
+                    service.say_in_debug(format_args!("no pipe can be made: {error}"));
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSES.1);
+                }
+            }
+        };
+        pause = PAUSES.0;
+        let stream = std::mem::replace(&mut waiting, next);
+        if connected.is_err() {
+            continue;
+        }
+        let Some(share) = service.room().classic() else {
+            service.turn_away("connections", format_args!("there are too many connections"));
+            continue;
+        };
+        let entrance = Entrance::Socket { pid: pipe::client_process_id(&stream).ok() };
+        let service = service.clone();
+        tokio::spawn(async move {
+            classic::serve(service, stream, entrance).await;
+            drop(share);
+        });
+    }
+}
+
 impl Drop for Socket {
     fn drop(&mut self) {
         #[cfg(unix)]

@@ -36,8 +36,10 @@ pub(super) async fn open(
     let mut client = Client::new(address, RequestHead::default());
     let welcome = match known {
         Some(welcome) => {
-            // Whether anybody is there has to be known all the same.
+            // Whether anybody is there has to be known all the same. Main wants to hear something on each
+            // connection, so this one does not stay.
             client.connect().await.map_err(NoWay::Failed)?;
+            client = Client::new(address, RequestHead::default());
             welcome
         }
         None => {
@@ -77,18 +79,19 @@ async fn speak(client: Client, mut frames: mpsc::Receiver<Frame>, heard: mpsc::S
     // No more waits there than the line's depth, and a stream's window.
     let (messages, waiting) = mpsc::unbounded_channel();
     let mut in_order = JoinSet::new();
-    in_order.spawn(deliver::in_order(client.another(), waiting, heard.clone()));
+    let last = client.another();
+    in_order.spawn(deliver::in_order(client, waiting, heard.clone()));
     while let Some(frame) = frames.recv().await {
         while others.try_join_next().is_some() {}
         match frame {
             Frame::Message { channel: Channel::Feedback, .. } => {
-                others.spawn(deliver::alone(client.another(), frame, heard.clone()));
+                others.spawn(deliver::alone(last.another(), frame, heard.clone()));
             }
             Frame::StreamOpen { id, .. } | Frame::Chunk { id, .. } => {
                 streams.retain(|_, stream| !stream.is_closed());
                 let stream = streams.entry(id).or_insert_with(|| {
                     let (stream, waiting) = mpsc::unbounded_channel();
-                    others.spawn(streams::carry(client.another(), waiting, heard.clone()));
+                    others.spawn(streams::carry(last.another(), waiting, heard.clone()));
                     stream
                 });
                 let _ = stream.send(frame);
@@ -96,8 +99,8 @@ async fn speak(client: Client, mut frames: mpsc::Receiver<Frame>, heard: mpsc::S
             Frame::Goodbye => {
                 drop(messages);
                 while in_order.join_next().await.is_some() {}
-                let mut client = client;
-                let _ = client.post(GOODBYE_PATH, &RequestHead::default(), Bytes::new()).await;
+                let mut last = last;
+                let _ = last.post(GOODBYE_PATH, &RequestHead::default(), Bytes::new()).await;
                 return;
             }
             frame => {
