@@ -17,7 +17,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 use super::renderers::{Entrance, Way};
-use super::room::{HELLO_TIME, LARGE_TIME, MESSAGES, MESSAGES_BYTES, SMALL_BYTES, Share};
+use super::room::{
+    HELLO_TIME, LARGE_TIME, LargeShare, MESSAGES, MESSAGES_BYTES, SMALL_BYTES, Share,
+};
 use super::service::{Service, StreamAnswer};
 use crate::house::MessageAnswer;
 
@@ -141,7 +143,7 @@ struct Answer {
     _shares: Shares,
 }
 
-type Shares = (Share, Share, Option<Share>);
+type Shares = (Share, Share, Option<LargeShare>);
 
 /// The room of a connection.
 struct Rooms {
@@ -158,7 +160,7 @@ impl Rooms {
     }
 
     /// Waits for room for a message. One that is large has its own.
-    async fn take(&self, length: usize, large: &mut Option<Share>) -> Option<Shares> {
+    async fn take(&self, length: usize, large: &mut Option<LargeShare>) -> Option<Shares> {
         let message = self.messages.clone().acquire_owned().await.ok()?;
         let large = if length > SMALL_BYTES { large.take() } else { None };
         let bytes = if large.is_some() { 0 } else { length.min(SMALL_BYTES) };
@@ -179,7 +181,7 @@ impl Hearing<'_> {
     /// Hears what the renderer says, until it says no more.
     async fn hear<R: AsyncRead + Unpin>(&self, reader: &mut Reader<R>) {
         // The share of the large message that is coming, and when it has to be there.
-        let mut large: Option<Share> = None;
+        let mut large: Option<LargeShare> = None;
         let mut until = None;
         loop {
             loop {
@@ -197,7 +199,7 @@ impl Hearing<'_> {
             }
             if reader.buffered() > SMALL_BYTES {
                 if large.is_none() {
-                    large = self.service.room().large().await;
+                    large = self.service.room().large(self.renderer).await;
                 }
                 until.get_or_insert_with(|| Instant::now() + LARGE_TIME);
             }
@@ -242,7 +244,7 @@ impl Hearing<'_> {
     }
 
     /// Hands a frame over. Nothing if main takes nothing any more.
-    async fn take(&self, frame: Frame, large: &mut Option<Share>) -> Option<()> {
+    async fn take(&self, frame: Frame, large: &mut Option<LargeShare>) -> Option<()> {
         match frame {
             Frame::Message { id, channel, payload } => {
                 let shares = self.room.take(payload.len(), large).await?;

@@ -4,11 +4,14 @@
 //! connection that have no answer yet, what is read ahead of each, and a few large messages at a time
 //! of all of them. The documentation of main states the sum.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
+use guardhouse_process::lock;
 use guardhouse_protocol::limits::KIB;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
 
 /// So many connections are open at the same time, over each way.
 pub(crate) const CONNECTIONS: usize = 320;
@@ -22,8 +25,9 @@ pub(crate) const MESSAGES: usize = 64;
 pub(crate) const MESSAGES_BYTES: usize = 256 * KIB;
 /// What is larger than this is a large message.
 pub(crate) const SMALL_BYTES: usize = 64 * KIB;
-/// So many large messages are in memory at the same time, of all renderers.
+/// So many large messages are in memory at the same time, of all renderers, and of one.
 const LARGE: usize = 4;
+const LARGE_OF_ONE: usize = 2;
 /// So long a large message may take from its first bytes to its last.
 pub(crate) const LARGE_TIME: Duration = Duration::from_secs(60);
 
@@ -31,6 +35,8 @@ pub(crate) const LARGE_TIME: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Room {
     large: Arc<Semaphore>,
+    /// Of each renderer that has a large message under way.
+    own: Mutex<HashMap<Uuid, Weak<Semaphore>>>,
     classic: Arc<Semaphore>,
     protocol: Arc<Semaphore>,
     unproven: Arc<Semaphore>,
@@ -39,19 +45,40 @@ pub(crate) struct Room {
 /// A share of something. Dropping it gives it back.
 pub(crate) type Share = OwnedSemaphorePermit;
 
+/// A large message's place among all, and among those of its renderer.
+#[derive(Debug)]
+pub(crate) struct LargeShare {
+    _own: Share,
+    _all: Share,
+}
+
 impl Room {
     pub(crate) fn new() -> Self {
         Self {
             large: Arc::new(Semaphore::new(LARGE)),
+            own: Mutex::default(),
             classic: Arc::new(Semaphore::new(CONNECTIONS)),
             protocol: Arc::new(Semaphore::new(CONNECTIONS)),
             unproven: Arc::new(Semaphore::new(UNPROVEN)),
         }
     }
 
-    /// Waits until there is room for a large message.
-    pub(crate) async fn large(&self) -> Option<Share> {
-        self.large.clone().acquire_owned().await.ok()
+    /// Waits until there is room for a large message of a renderer. One that has several under way
+    /// waits for itself first, so that it keeps no place from others.
+    pub(crate) async fn large(&self, renderer: Uuid) -> Option<LargeShare> {
+        let own = {
+            let mut all = lock(&self.own);
+            let own = all.get(&renderer).and_then(Weak::upgrade);
+            own.unwrap_or_else(|| {
+                all.retain(|_, own| own.strong_count() > 0);
+                let own = Arc::new(Semaphore::new(LARGE_OF_ONE));
+                all.insert(renderer, Arc::downgrade(&own));
+                own
+            })
+        };
+        let own = own.acquire_owned().await.ok()?;
+        let all = self.large.clone().acquire_owned().await.ok()?;
+        Some(LargeShare { _own: own, _all: all })
     }
 
     /// Room for a classic connection, if there is some.

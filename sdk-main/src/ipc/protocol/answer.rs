@@ -125,7 +125,8 @@ where
     B::Error: Display,
 {
     // Until it is known, the connection itself has less time than this.
-    let Taken { bytes, .. } = take(door.service.room(), body, HELLO_BYTES, LARGE_TIME).await?;
+    let Taken { bytes, .. } =
+        take((door.service.room(), Uuid::nil()), body, HELLO_BYTES, LARGE_TIME).await?;
     let hello = Hello::parse(&bytes).map_err(|error| {
         let why = error.to_string();
         let rejection = Rejection::new(RejectionReason::Malformed, &why);
@@ -160,7 +161,8 @@ where
         return Err(Refusal::new(Answer::Malformed, "headers", why));
     }
     let max_bytes = channel.declaration().max_opening_bytes();
-    let Taken { bytes, _large } = take(door.service.room(), body, max_bytes, HELLO_TIME).await?;
+    let Taken { bytes, _large } =
+        take((door.service.room(), renderer), body, max_bytes, HELLO_TIME).await?;
     let is_flush = channel == Channel::Flush;
     match door.service.say(renderer, head.message_id, channel, bytes).await {
         MessageAnswer::Feedback(result) => Ok(Reply::Json(result.to_json())),
@@ -207,7 +209,8 @@ where
         Some(_) => CHUNK_BYTES,
         None => channel.declaration().max_opening_bytes(),
     };
-    let Taken { bytes, _large } = take(door.service.room(), body, max_bytes, HELLO_TIME).await?;
+    let Taken { bytes, _large } =
+        take((door.service.room(), renderer), body, max_bytes, HELLO_TIME).await?;
     let answer = ask(door, renderer, id, head.chunk, bytes).await.ok_or_else(Refusal::closed)?;
     let result = |received, complete| StreamResult { received, complete }.to_json();
     match answer {

@@ -10,9 +10,10 @@ use guardhouse_protocol::limits::MIB;
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
 
 use super::refusal::Refusal;
-use crate::ipc::room::{LARGE_TIME, Room, SMALL_BYTES, Share};
+use crate::ipc::room::{LARGE_TIME, LargeShare, Room, SMALL_BYTES};
 
 /// So many bytes of a large body come in a second at least, once it has its place. There are few such
 /// places, and whoever only holds one should not keep others waiting.
@@ -23,7 +24,7 @@ const SLOWEST_BYTES: u64 = MIB as u64;
 pub(super) struct Taken {
     pub(super) bytes: Bytes,
     /// Of a large one, what it takes up among the large ones. Keep it until main has answered.
-    pub(super) _large: Option<Share>,
+    pub(super) _large: Option<LargeShare>,
 }
 
 /// Reads a body of at most so many bytes. What is claimed of its length may refuse it, and nothing is
@@ -32,7 +33,7 @@ pub(super) struct Taken {
 /// It may take `time`; if it is a large one, it waits for room as soon as it shows that it is, has the
 /// same time once more, and more for what comes, up to [`LARGE_TIME`].
 pub(super) async fn take<B>(
-    room: &Room,
+    (room, renderer): (&Room, Uuid),
     body: B,
     max_bytes: usize,
     time: Duration,
@@ -72,7 +73,7 @@ where
             return Err(too_large(max_bytes));
         }
         if sum > SMALL_BYTES && large.is_none() {
-            large = Some(room.large().await.ok_or_else(Refusal::closed)?);
+            large = Some(room.large(renderer).await.ok_or_else(Refusal::closed)?);
             begun = Instant::now();
         }
         if large.is_some() {
