@@ -215,6 +215,21 @@ fn obey(guard: &Guard, word: &str, rest: &str) {
             say("done");
         }
         "threads" => say(&format!("threads {}", threads())),
+        "renderers" => say(&format!("renderers {}", guard.renderers().len())),
+        "turned-away" => {
+            let reasons = guard.turned_away().into_iter();
+            let reasons: Vec<_> = reasons.map(|(why, count)| format!("{why}={count}")).collect();
+            say(format!("turned-away {}", reasons.join(" ")).trim_end());
+        }
+        // The longest that a call took which an application makes all the time.
+        "latency" => {
+            let longest = (0..rest.parse().expect("a number")).map(|number| {
+                let start = Instant::now();
+                guardhouse_main::set_tag("latency", if number % 2 == 0 { "even" } else { "odd" });
+                start.elapsed()
+            });
+            say(&format!("latency {}", longest.max().unwrap_or_default().as_micros()));
+        }
         "again" => {
             let error = init(Options::new(app!())).expect_err("it runs already");
             say(&format!("failed {error}"));
