@@ -18,7 +18,7 @@
 //! | `panic TEXT`, `abort TEXT` | `panicked`, nothing | a thread panics, and the process aborts |
 //! | `give-consent`, `revoke-consent`, `focus on` | `done` | |
 //! | `renderers`, `turned-away` | `renderers N`, `turned-away WHY=N …` | who is there, and who was not let in |
-//! | `latency NUMBER` | `latency MICROS` | main changes its scope so often; the longest it took |
+//! | `latency NUMBER` | `latency NANOS NANOS` | main changes its scope so often: the median, and what 1 in 100 exceed |
 //! | `threads`, `again`, `exit` | `threads N`, `failed WHY`, nothing | |
 //!
 //! Among its options are `--kill STEP:N`, with which it dies by a kill at the n-th time of a

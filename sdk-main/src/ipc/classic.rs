@@ -6,10 +6,11 @@
 //! connection that breaks the rules is closed and counted; the renderer may come again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use guardhouse_process::link::{Reader, Writer};
-use guardhouse_protocol::frame::{Ending, Frame, MessageId, Rejection, Side};
+use guardhouse_protocol::frame::{Ending, Frame, MessageId, Rejection, RejectionReason, Side};
 use guardhouse_protocol::{Channel, FlushResult, StreamResult};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, mpsc};
@@ -17,8 +18,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 use super::renderers::{Entrance, Way};
-use super::room::{HELLO_TIME, LARGE_TIME, MESSAGES, MESSAGES_BYTES, SMALL_BYTES, Share};
-use super::service::{Service, StreamAnswer};
+use super::room::{
+    CONNECTIONS_EACH, HELLO_TIME, LARGE_TIME, MESSAGES, MESSAGES_BYTES, SLOWEST_BYTES, SMALL_BYTES,
+    Share,
+};
+use super::service::{Linked, Service, StreamAnswer};
 use crate::house::MessageAnswer;
 
 /// Serves a connection until it ends.
@@ -29,10 +33,8 @@ where
     let (read, write) = tokio::io::split(stream);
     let mut reader = Reader::new(Side::Main, Box::pin(read));
     let mut writer = Writer::new(Side::Main, Box::pin(write));
-    let Some(renderer) = shake_hands(&service, &mut reader, &mut writer, entrance).await else {
-        return;
-    };
-    let _linked = service.link(renderer, Way::Classic);
+    let welcome = shake_hands(&service, &mut reader, &mut writer, entrance).await;
+    let Some((renderer, _linked)) = welcome else { return };
     let (answers, answered) = mpsc::unbounded_channel();
     let hearing = Hearing { service: &service, renderer, answers, room: Rooms::new() };
     // Whichever ends first ends both: nobody is there any more to be heard, or to be told.
@@ -48,7 +50,7 @@ async fn shake_hands<R, W>(
     reader: &mut Reader<R>,
     writer: &mut Writer<W>,
     entrance: Entrance,
-) -> Option<Uuid>
+) -> Option<(Uuid, Linked)>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -83,11 +85,19 @@ where
         Ok(welcome) => {
             reader.agree(welcome.version);
             let renderer = welcome.renderer_id;
+            let Some(linked) = service.try_link(renderer, Way::Classic, CONNECTIONS_EACH) else {
+                let why =
+                    "this renderer has too many connections; close some before you open others";
+                service.turn_away("connections", format_args!("renderer {renderer}: {why}"));
+                let rejection = Rejection::new(RejectionReason::Busy, why);
+                let _ = timeout(HELLO_TIME, refuse(writer, rejection)).await;
+                return None;
+            };
             let told = async {
                 writer.send(&Frame::Welcome(welcome)).await?;
                 writer.flush().await
             };
-            matches!(timeout(HELLO_TIME, told).await, Ok(Ok(()))).then_some(renderer)
+            matches!(timeout(HELLO_TIME, told).await, Ok(Ok(()))).then_some((renderer, linked))
         }
         Err(rejection) => {
             let _ = timeout(HELLO_TIME, refuse(writer, rejection)).await;
@@ -134,14 +144,27 @@ async fn refuse<W: AsyncWrite + Unpin>(
     writer.shut_down().await
 }
 
-/// An answer on its way, with the shares of what it answers.
+/// An answer on its way, with the shares of the connection's own room that it takes up.
 struct Answer {
     /// Nothing if there is nothing to be said.
     frame: Option<Frame>,
-    _shares: Shares,
+    _shares: (Share, Share),
 }
 
-type Shares = (Share, Share, Option<Share>);
+/// What a message takes up: of the connection's own room, and of what all have for large ones.
+struct Shares {
+    own: (Share, Share),
+    large: Option<Share>,
+}
+
+impl Shares {
+    /// The message is answered, and out of memory. What is left of it is the answer, which is small: a
+    /// renderer that does not read it should not keep the place of a large message.
+    fn answered(self, frame: Option<Frame>) -> Answer {
+        drop(self.large);
+        Answer { frame, _shares: self.own }
+    }
+}
 
 /// The room of a connection.
 struct Rooms {
@@ -163,7 +186,7 @@ impl Rooms {
         let large = if length > SMALL_BYTES { large.take() } else { None };
         let bytes = if large.is_some() { 0 } else { length.min(SMALL_BYTES) };
         let bytes = self.bytes.clone().acquire_many_owned(bytes as u32).await.ok()?;
-        Some((message, bytes, large))
+        Some(Shares { own: (message, bytes), large })
     }
 }
 
@@ -178,9 +201,9 @@ struct Hearing<'s> {
 impl Hearing<'_> {
     /// Hears what the renderer says, until it says no more.
     async fn hear<R: AsyncRead + Unpin>(&self, reader: &mut Reader<R>) {
-        // The share of the large message that is coming, and when it has to be there.
+        // The share of the large message that is coming, and since when it comes.
         let mut large: Option<Share> = None;
-        let mut until = None;
+        let mut begun = None;
         loop {
             loop {
                 match reader.next_frame() {
@@ -189,7 +212,9 @@ impl Hearing<'_> {
                         if self.take(frame, &mut large).await.is_none() {
                             return;
                         }
-                        until = None;
+                        // With its head before it, a message can be larger than a small one while it
+                        // comes and none when it is there. It keeps no place then that others wait for.
+                        (large, begun) = (None, None);
                     }
                     Ok(None) => break,
                     Err(error) => return self.cut_off(&error),
@@ -199,9 +224,9 @@ impl Hearing<'_> {
                 if large.is_none() {
                     large = self.service.room().large().await;
                 }
-                until.get_or_insert_with(|| Instant::now() + LARGE_TIME);
+                begun.get_or_insert_with(Instant::now);
             }
-            let filled = match until {
+            let filled = match begun.map(|begun| large_until(begun, reader.buffered())) {
                 // What is there already is read, however late it is.
                 Some(until) => timeout_at(until, reader.fill()).await,
                 None => Ok(reader.fill().await),
@@ -248,8 +273,7 @@ impl Hearing<'_> {
                 let shares = self.room.take(payload.len(), large).await?;
                 let answers = self.answers.clone();
                 let answer = move |answer| {
-                    let frame = frame_of(id, channel, answer);
-                    let _ = answers.send(Answer { frame, _shares: shares });
+                    let _ = answers.send(shares.answered(frame_of(id, channel, answer)));
                 };
                 self.service.hand_over(self.renderer, Some(id), channel, payload, answer);
             }
@@ -302,9 +326,15 @@ impl Hearing<'_> {
                 }
                 StreamAnswer::Declined(reason) => Frame::Declined { id, reason },
             };
-            let _ = answers.send(Answer { frame: Some(frame), _shares: shares });
+            let _ = answers.send(shares.answered(Some(frame)));
         }
     }
+}
+
+/// When more of a large message has to be there of which so much is.
+fn large_until(begun: Instant, buffered: usize) -> Instant {
+    let earned = Duration::from_secs((buffered / SLOWEST_BYTES) as u64);
+    begun + LARGE_TIME.min(HELLO_TIME + earned)
 }
 
 /// What a renderer is told about a message. Nothing if it should keep the message.

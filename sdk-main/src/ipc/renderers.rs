@@ -162,6 +162,11 @@ impl Renderers {
         }
     }
 
+    /// How many connections of it are open on a way.
+    pub(crate) fn links(&mut self, id: Uuid, way: Way) -> usize {
+        self.known.get_mut(&id).map_or(0, |known| *known.links(way))
+    }
+
     /// Whether a connection of it is open.
     pub(crate) fn is_linked(&self, id: Uuid) -> bool {
         self.known.get(&id).is_some_and(|known| known.classic + known.protocol > 0)

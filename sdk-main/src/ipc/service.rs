@@ -143,6 +143,18 @@ impl Service {
         Linked { house: self.house.clone(), renderer, way }
     }
 
+    /// The same, unless it has so many of them already.
+    pub(crate) fn try_link(&self, renderer: Uuid, way: Way, most: usize) -> Option<Linked> {
+        {
+            let mut renderers = lock(&self.house.renderers);
+            if renderers.links(renderer, way) >= most {
+                return None;
+            }
+            renderers.link(renderer, way);
+        }
+        Some(Linked { house: self.house.clone(), renderer, way })
+    }
+
     /// Hands over what a renderer says. `answer` is called once, perhaps much later. What comes first
     /// is taken first.
     pub(crate) fn hand_over(

@@ -221,14 +221,18 @@ fn obey(guard: &Guard, word: &str, rest: &str) {
             let reasons: Vec<_> = reasons.map(|(why, count)| format!("{why}={count}")).collect();
             say(format!("turned-away {}", reasons.join(" ")).trim_end());
         }
-        // The longest that a call took which an application makes all the time.
+        // How long a call takes that an application makes all the time.
         "latency" => {
-            let longest = (0..rest.parse().expect("a number")).map(|number| {
+            let calls = (0..rest.parse().expect("a number")).map(|number: u32| {
                 let start = Instant::now();
                 guardhouse_main::set_tag("latency", if number % 2 == 0 { "even" } else { "odd" });
                 start.elapsed()
             });
-            say(&format!("latency {}", longest.max().unwrap_or_default().as_micros()));
+            let mut calls: Vec<_> = calls.collect();
+            calls.sort();
+            let at =
+                |part: usize| calls.get(calls.len() * part / 100).map_or(0, Duration::as_nanos);
+            say(&format!("latency {} {}", at(50), at(99)));
         }
         "again" => {
             let error = init(Options::new(app!())).expect_err("it runs already");

@@ -15,7 +15,8 @@ use guardhouse_tests::wire::{self, Wire};
 
 use crate::House;
 
-/// By so much main's memory grows at most, whoever does whatever: what was measured is below half.
+/// By so much main's memory grows at most in any of these tests. The most that was measured is 125 MiB,
+/// with the largest messages of eight renderers at once; with all others it is below 16 MiB.
 const GROWTH_BYTES: u64 = 192 * MIB as u64;
 
 /// So fast a good renderer reports, if main is as fast.
@@ -65,7 +66,7 @@ impl Street {
         for good in &good {
             good.wait_for(BEFORE);
         }
-        println!("main before: {} µs", house.desk.ask("latency 10000"));
+        println!("main before (ns, p50 and p99): {}", house.desk.ask("latency 10000"));
         let memory_before = house.desk.memory("VmRSS");
         is_bad.store(true, Ordering::Relaxed);
         Self { house, note, good, is_bad, memory_before }
@@ -103,7 +104,7 @@ impl Street {
     /// Says how long main's own calls take now.
     #[track_caller]
     pub(super) fn show_latency(&mut self) {
-        println!("main during: {} µs", self.house.desk.ask("latency 10000"));
+        println!("main during (ns, p50 and p99): {}", self.house.desk.ask("latency 10000"));
     }
 
     /// The bad ones are done. Nothing has happened to the good ones. Returns what arrived of others.
