@@ -225,7 +225,10 @@ fn obey(guard: &Guard, word: &str, rest: &str) {
         "latency" => {
             let calls = (0..rest.parse().expect("a number")).map(|number: u32| {
                 let start = Instant::now();
-                guardhouse_main::set_tag("latency", if number % 2 == 0 { "even" } else { "odd" });
+                guardhouse_main::set_tag(
+                    "latency",
+                    if number.is_multiple_of(2) { "even" } else { "odd" },
+                );
                 start.elapsed()
             });
             let mut calls: Vec<_> = calls.collect();

@@ -6,6 +6,7 @@
 //! answers and lets new ones in; it has said nothing on standard error; and its memory has grown by no
 //! more than is stated. `CAMPAIGN` says how many bad things happen of each kind, `SEED` which.
 //! What is shown of latencies is for people: `--nocapture` prints it.
+#![allow(clippy::print_stdout, reason = "what was measured is shown to people")]
 
 mod crowds;
 mod floods;
