@@ -28,7 +28,7 @@ use uuid::Uuid;
 use crate::contexts::Screen;
 use crate::ipc::pushes::Pushes;
 use crate::ipc::renderers::Renderers;
-use crate::ipc::room::Room;
+use crate::ipc::room::{OwnShares, Room, Shares};
 use crate::ipc::service::Call;
 use crate::losses::{Category, Losses, Reason};
 use crate::merge::{MergedScope, Process, Scopes};
@@ -94,46 +94,61 @@ pub(crate) enum Visit {
 
 /// Who wants to know what became of a message. Whatever happens to it, it is told once.
 pub(crate) struct Answering {
-    tell: Option<Box<dyn FnOnce(MessageAnswer) + Send>>,
-    is_feedback: bool,
+    tell: Option<Tell>,
+    /// What it takes up of its renderer's room.
+    shares: Option<Shares>,
+    /// What it means that main takes nothing any more.
+    closed: fn() -> MessageAnswer,
 }
+
+type Tell = Box<dyn FnOnce(MessageAnswer, Option<OwnShares>) + Send>;
 
 impl Answering {
     pub(crate) fn new(channel: Channel, tell: impl FnOnce(MessageAnswer) + Send + 'static) -> Self {
-        Self { tell: Some(Box::new(tell)), is_feedback: channel == Channel::Feedback }
+        let closed = match channel {
+            Channel::Feedback => || MessageAnswer::Feedback(FeedbackResult::default()),
+            _ => MessageAnswer::closed,
+        };
+        let tell: Tell = Box::new(|answer, _| tell(answer));
+        Self { tell: Some(tell), shares: None, closed }
+    }
+
+    /// A native renderer, which keeps what main does not take any more, feedback too.
+    pub(crate) fn native(
+        shares: Shares,
+        tell: impl FnOnce(MessageAnswer, Option<OwnShares>) + Send + 'static,
+    ) -> Self {
+        let tell: Tell = Box::new(tell);
+        Self { tell: Some(tell), shares: Some(shares), closed: MessageAnswer::closed }
     }
 
     pub(crate) fn tell(mut self, answer: MessageAnswer) {
         self.put(answer);
     }
 
-    /// Tells somebody else as well.
-    pub(crate) fn also(&mut self, other: Self) {
-        let both = (self.tell.take(), other);
-        self.tell = Some(Box::new(move |answer: MessageAnswer| {
-            let (first, other) = both;
-            other.tell(answer.clone());
-            if let Some(first) = first {
-                first(answer);
-            }
-        }));
+    /// Who asks again is told instead: it is the same renderer, over the connection that counts now.
+    pub(crate) fn replace(&mut self, other: Self) {
+        self.tell = None;
+        *self = other;
+    }
+
+    /// The message is out of memory; only its answer is not known yet.
+    pub(crate) fn give_back(&mut self) {
+        self.shares = None;
     }
 
     fn put(&mut self, answer: MessageAnswer) {
         if let Some(tell) = self.tell.take() {
+            let shares = self.shares.take().map(Shares::answered);
             // It is the application's, and its panic should cost nothing of ours.
-            let _ = catch_unwind(AssertUnwindSafe(|| tell(answer)));
+            let _ = catch_unwind(AssertUnwindSafe(|| tell(answer, shares)));
         }
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.put(if self.is_feedback {
-            MessageAnswer::Feedback(FeedbackResult::default())
-        } else {
-            MessageAnswer::closed()
-        });
+        self.put((self.closed)());
     }
 }
 

@@ -96,8 +96,6 @@ pub enum Opened {
     Complete(u64),
     /// Main does not take the stream, for this reason, and has counted it.
     Declined(String),
-    /// The renderer has too many streams open. It may try again when one of them has ended.
-    TooMany,
 }
 
 /// What a piece is answered with.
@@ -123,6 +121,8 @@ struct Known {
     open: BTreeMap<MessageId, Open>,
     /// The last that have ended, the newest last.
     ended: VecDeque<(MessageId, Ended)>,
+    /// How often something came of any stream.
+    touches: u64,
 }
 
 /// A stream that is open.
@@ -131,6 +131,8 @@ struct Open {
     stream: StreamId,
     size: Option<u64>,
     received: u64,
+    /// When something came of it, among the renderer's streams.
+    touched: u64,
 }
 
 /// How a stream has ended.
@@ -159,11 +161,20 @@ impl Streams {
             None => {}
         }
         if known.open.len() >= STREAMS {
-            return Opened::TooMany;
+            // A renderer that keeps to the contract has as many under way only if it has given one up
+            // without a word, and that is the one that rests the longest.
+            let resting = known.open.iter().min_by_key(|(_, open)| open.touched);
+            if let Some(resting) = resting.map(|(id, _)| *id)
+                && let Some(open) = known.open.remove(&resting)
+            {
+                store.leave(open.stream);
+            }
         }
         match store.begin(opening) {
             Ok(stream) => {
-                known.open.insert(id, Open { stream, size: opening.size(), received: 0 });
+                let touched = known.touch();
+                let size = opening.size();
+                known.open.insert(id, Open { stream, size, received: 0, touched });
                 Opened::At(0)
             }
             Err(error) => Opened::Declined(known.declined(id, error.to_string())),
@@ -181,6 +192,7 @@ impl Streams {
         store: &mut impl Store,
     ) -> Chunked {
         let Some(known) = self.renderers.get_mut(&renderer) else { return Chunked::NotOpen };
+        let touched = known.touch();
         let Some(open) = known.open.get_mut(&id) else {
             return match known.ended(id) {
                 Some(Ended::Complete(received)) => Chunked::Complete(*received),
@@ -188,6 +200,7 @@ impl Streams {
                 None => Chunked::NotOpen,
             };
         };
+        open.touched = touched;
         if offset != open.received {
             return Chunked::OutOfPlace(open.received);
         }
@@ -223,6 +236,11 @@ impl Streams {
 }
 
 impl Known {
+    fn touch(&mut self) -> u64 {
+        self.touches += 1;
+        self.touches
+    }
+
     fn ended(&self, id: MessageId) -> Option<&Ended> {
         self.ended.iter().find(|(other, _)| *other == id).map(|(_, ended)| ended)
     }

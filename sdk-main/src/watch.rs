@@ -14,6 +14,7 @@ mod natives;
 mod orders;
 mod shelves;
 mod spotlight;
+mod taking;
 mod wishes;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -52,6 +53,9 @@ use spotlight::Spotlight;
 
 /// So many visits are taken before timers and uploads have their turn.
 const VISITS_AT_ONCE: usize = 64;
+
+/// So many turns connections have at the end, to write what renderers wait for.
+const TURNS_AT_THE_END: usize = 32;
 
 /// How long what was found out about the machine is good enough.
 const GLANCE_EVERY: Duration = Duration::from_secs(1);
@@ -199,14 +203,20 @@ impl Watch {
                 };
                 self.guarded(|watch| watch.handle(visit));
             }
-            let mut is_more = false;
-            self.guarded(|watch| is_more = watch.look_at_a_shelf());
-            is_idle &= !is_more;
+            if is_idle {
+                let mut is_more = false;
+                self.guarded(|watch| is_more = watch.look_at_a_shelf());
+                is_idle = !is_more;
+            }
             let mut wake = None;
             self.guarded(|watch| wake = watch.step());
             if let Some(closing) = self.closing.take_if(|closing| closing.is_due(&self.outbox)) {
                 if let Some(outbox) = &mut self.outbox {
                     self.life.handle_time(outbox);
+                }
+                // What was acknowledged is told to renderers, which would hand it over again otherwise.
+                for _ in 0..TURNS_AT_THE_END {
+                    tokio::task::yield_now().await;
                 }
                 return Some(closing.with(self.outbox));
             }
@@ -363,7 +373,7 @@ impl Watch {
                 self.closing = Some(Closing::new(deadline, done));
                 // What came behind it is still taken, and nothing else gets in.
                 for late in self.house.doorway().close() {
-                    self.handle(late);
+                    self.guarded(|watch| watch.handle(late));
                 }
             }
         }

@@ -17,6 +17,8 @@
 //! | `flush MS`, `close MS`, `drop` | `flushed BOOL MS`, `closed BOOL MS`, `dropped MS` | after the end also `left THREADS` |
 //! | `panic TEXT`, `abort TEXT` | `panicked`, nothing | a thread panics, and the process aborts |
 //! | `give-consent`, `revoke-consent`, `focus on` | `done` | |
+//! | `renderers`, `turned-away` | `renderers N`, `turned-away WHY=N …` | who is there, and who was not let in |
+//! | `latency NUMBER` | `latency NANOS NANOS` | main changes its scope so often: the median, and what 1 in 100 exceed |
 //! | `threads`, `again`, `exit` | `threads N`, `failed WHY`, nothing | |
 //!
 //! Among its options are `--kill STEP:N`, with which it dies by a kill at the n-th time of a
@@ -147,6 +149,14 @@ impl Desk {
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// A line of what Linux says about its memory, such as `VmHWM`, in bytes. Nothing elsewhere, or if
+    /// it is dead.
+    pub fn memory(&self, line: &str) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
+        let value = status.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(':'))?;
+        Some(value.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
     }
 
     /// Kills it, and waits until it is dead.

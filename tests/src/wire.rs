@@ -12,7 +12,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use guardhouse_process::meeting::{self, Meeting};
 use guardhouse_protocol::frame::{
-    Decoder, Ending, Frame, Hello, MessageId, Proof, Rejection, RendererName, Role, Side, Welcome,
+    Decoder, Ending, Frame, HEAD_BYTES, Hello, MessageId, Proof, Rejection, RendererName, Role,
+    Side, Welcome,
 };
 use guardhouse_protocol::{Channel, Namespace};
 
@@ -85,13 +86,23 @@ impl Wire {
     /// If main hangs up without a word.
     #[track_caller]
     pub fn greet(&mut self, hello: &Hello) -> Result<Welcome, Rejection> {
+        self.try_greet(hello).expect("neither a welcome nor a rejection")
+    }
+
+    /// The same; nothing if main hangs up without a word.
+    ///
+    /// # Panics
+    ///
+    /// If it says something else.
+    #[track_caller]
+    pub fn try_greet(&mut self, hello: &Hello) -> Option<Result<Welcome, Rejection>> {
         self.send(&Frame::Hello(hello.clone()));
-        match self.hear() {
-            Some(Frame::Welcome(welcome)) => {
+        match self.hear()? {
+            Frame::Welcome(welcome) => {
                 self.decoder.agree(welcome.version);
-                Ok(welcome)
+                Some(Ok(welcome))
             }
-            Some(Frame::Refused(rejection)) => Err(rejection),
+            Frame::Refused(rejection) => Some(Err(rejection)),
             other => panic!("neither a welcome nor a rejection: {other:?}"),
         }
     }
@@ -177,10 +188,62 @@ impl Wire {
         }
     }
 
+    /// Says that nothing more comes, and reads until main has hung up, whatever it sends until then.
+    ///
+    /// # Panics
+    ///
+    /// If it does not hang up.
+    #[track_caller]
+    pub fn finish(mut self) -> usize {
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+        self.read_to_end()
+    }
+
+    /// Reads until main has hung up of itself. Says how many bytes came.
+    ///
+    /// # Panics
+    ///
+    /// If it does not hang up.
+    #[track_caller]
+    pub fn read_to_end(&mut self) -> usize {
+        let (mut piece, mut total) = ([0; 4096], 0);
+        loop {
+            match self.stream.read(&mut piece) {
+                Ok(0) => return total,
+                Ok(length) => total += length,
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return total,
+                Err(error) => panic!("it does not hang up: {error}"),
+            }
+        }
+    }
+
     /// The socket itself.
     pub fn stream(&self) -> &UnixStream {
         &self.stream
     }
+}
+
+/// The head of a frame with whatever it should not have: kind, channel, flags, id, length.
+pub fn head(kind: u8, channel: u8, flags: u16, id: u64, length: u32) -> [u8; HEAD_BYTES] {
+    let mut head = [0; HEAD_BYTES];
+    head[..4].copy_from_slice(&length.to_le_bytes());
+    head[4] = kind;
+    head[5] = channel;
+    head[6..8].copy_from_slice(&flags.to_le_bytes());
+    head[8..].copy_from_slice(&id.to_le_bytes());
+    head
+}
+
+/// The bytes of a frame that a renderer may send.
+///
+/// # Panics
+///
+/// If it may not.
+#[track_caller]
+pub fn bytes_of(frame: &Frame) -> Vec<u8> {
+    let mut bytes = BytesMut::new();
+    frame.encode(Side::Renderer, &mut bytes).expect("a renderer may send it");
+    bytes.to_vec()
 }
 
 /// A right hello to this main.

@@ -5,22 +5,23 @@
 //! that sends without end, or never reads, comes to a halt itself and holds up nobody else. A
 //! connection that breaks the rules is closed and counted; the renderer may come again.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use guardhouse_process::link::{Reader, Writer};
-use guardhouse_protocol::frame::{Ending, Frame, MessageId, Rejection, Side};
+use guardhouse_protocol::frame::{Ending, Frame, MessageId, Rejection, RejectionReason, Side};
 use guardhouse_protocol::{Channel, FlushResult, StreamResult};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 use super::renderers::{Entrance, Way};
 use super::room::{
-    HELLO_TIME, LARGE_TIME, LargeShare, MESSAGES, MESSAGES_BYTES, SMALL_BYTES, Share,
+    CONNECTIONS_EACH, HELLO_TIME, LARGE_TIME, LargeShare, OwnShares, SLOWEST_BYTES, SMALL_BYTES,
+    Shares,
 };
-use super::service::{Service, StreamAnswer};
+use super::service::{Linked, Service, StreamAnswer};
 use crate::house::MessageAnswer;
 
 /// Serves a connection until it ends.
@@ -31,12 +32,10 @@ where
     let (read, write) = tokio::io::split(stream);
     let mut reader = Reader::new(Side::Main, Box::pin(read));
     let mut writer = Writer::new(Side::Main, Box::pin(write));
-    let Some(renderer) = shake_hands(&service, &mut reader, &mut writer, entrance).await else {
-        return;
-    };
-    let _linked = service.link(renderer, Way::Classic);
+    let welcome = shake_hands(&service, &mut reader, &mut writer, entrance).await;
+    let Some((renderer, _linked)) = welcome else { return };
     let (answers, answered) = mpsc::unbounded_channel();
-    let hearing = Hearing { service: &service, renderer, answers, room: Rooms::new() };
+    let hearing = Hearing { service: &service, renderer, answers };
     // Whichever ends first ends both: nobody is there any more to be heard, or to be told.
     tokio::select! {
         () = hearing.hear(&mut reader) => {}
@@ -50,7 +49,7 @@ async fn shake_hands<R, W>(
     reader: &mut Reader<R>,
     writer: &mut Writer<W>,
     entrance: Entrance,
-) -> Option<Uuid>
+) -> Option<(Uuid, Linked)>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -85,11 +84,19 @@ where
         Ok(welcome) => {
             reader.agree(welcome.version);
             let renderer = welcome.renderer_id;
+            let Some(linked) = service.try_link(renderer, Way::Classic, CONNECTIONS_EACH) else {
+                let why =
+                    "this renderer has too many connections; close some before you open others";
+                service.turn_away("connections", format_args!("renderer {renderer}: {why}"));
+                let rejection = Rejection::new(RejectionReason::Busy, why);
+                let _ = timeout(HELLO_TIME, refuse(writer, rejection)).await;
+                return None;
+            };
             let told = async {
                 writer.send(&Frame::Welcome(welcome)).await?;
                 writer.flush().await
             };
-            matches!(timeout(HELLO_TIME, told).await, Ok(Ok(()))).then_some(renderer)
+            matches!(timeout(HELLO_TIME, told).await, Ok(Ok(()))).then_some((renderer, linked))
         }
         Err(rejection) => {
             let _ = timeout(HELLO_TIME, refuse(writer, rejection)).await;
@@ -136,37 +143,11 @@ async fn refuse<W: AsyncWrite + Unpin>(
     writer.shut_down().await
 }
 
-/// An answer on its way, with the shares of what it answers.
+/// An answer on its way, with what it takes up of its renderer's room until it is written.
 struct Answer {
     /// Nothing if main cannot answer, and the renderer should come again.
     frame: Option<Frame>,
-    _shares: Shares,
-}
-
-type Shares = (Share, Share, Option<LargeShare>);
-
-/// The room of a connection.
-struct Rooms {
-    messages: Arc<Semaphore>,
-    bytes: Arc<Semaphore>,
-}
-
-impl Rooms {
-    fn new() -> Self {
-        Self {
-            messages: Arc::new(Semaphore::new(MESSAGES)),
-            bytes: Arc::new(Semaphore::new(MESSAGES_BYTES)),
-        }
-    }
-
-    /// Waits for room for a message. One that is large has its own.
-    async fn take(&self, length: usize, large: &mut Option<LargeShare>) -> Option<Shares> {
-        let message = self.messages.clone().acquire_owned().await.ok()?;
-        let large = if length > SMALL_BYTES { large.take() } else { None };
-        let bytes = if large.is_some() { 0 } else { length.min(SMALL_BYTES) };
-        let bytes = self.bytes.clone().acquire_many_owned(bytes as u32).await.ok()?;
-        Some((message, bytes, large))
-    }
+    _shares: Option<OwnShares>,
 }
 
 /// The half of a connection on which a renderer speaks.
@@ -174,15 +155,14 @@ struct Hearing<'s> {
     service: &'s Service,
     renderer: Uuid,
     answers: mpsc::UnboundedSender<Answer>,
-    room: Rooms,
 }
 
 impl Hearing<'_> {
     /// Hears what the renderer says, until it says no more.
     async fn hear<R: AsyncRead + Unpin>(&self, reader: &mut Reader<R>) {
-        // The share of the large message that is coming, and when it has to be there.
+        // The share of the large message that is coming, and since when it comes.
         let mut large: Option<LargeShare> = None;
-        let mut until = None;
+        let mut begun = None;
         loop {
             loop {
                 match reader.next_frame() {
@@ -191,7 +171,9 @@ impl Hearing<'_> {
                         if self.take(frame, &mut large).await.is_none() {
                             return;
                         }
-                        until = None;
+                        // With its head before it, a message can be larger than a small one while it
+                        // comes and none when it is there. It keeps no place then that others wait for.
+                        (large, begun) = (None, None);
                     }
                     Ok(None) => break,
                     Err(error) => return self.cut_off(&error),
@@ -201,9 +183,9 @@ impl Hearing<'_> {
                 if large.is_none() {
                     large = self.service.room().large(self.renderer).await;
                 }
-                until.get_or_insert_with(|| Instant::now() + LARGE_TIME);
+                begun.get_or_insert_with(Instant::now);
             }
-            let filled = match until {
+            let filled = match begun.map(|begun| large_until(begun, reader.buffered())) {
                 // What is there already is read, however late it is.
                 Some(until) => timeout_at(until, reader.fill()).await,
                 None => Ok(reader.fill().await),
@@ -243,36 +225,34 @@ impl Hearing<'_> {
         );
     }
 
+    /// Waits for room for what was read. What is large has its place already.
+    async fn room_for(&self, length: usize, large: &mut Option<LargeShare>) -> Option<Shares> {
+        let large = if length > SMALL_BYTES { large.take() } else { None };
+        self.service.room().message(self.renderer, length, large).await
+    }
+
     /// Hands a frame over. Nothing if main takes nothing any more.
     async fn take(&self, frame: Frame, large: &mut Option<LargeShare>) -> Option<()> {
         match frame {
             Frame::Message { id, channel, payload } => {
-                let shares = self.room.take(payload.len(), large).await?;
+                let shares = self.room_for(payload.len(), large).await?;
                 let answers = self.answers.clone();
-                let answer = move |answer| {
+                let answer = move |answer, shares| {
                     let frame = frame_of(id, channel, answer);
                     let _ = answers.send(Answer { frame, _shares: shares });
                 };
-                self.service.hand_over(self.renderer, Some(id), channel, payload, answer);
+                let message = (Some(id), channel, payload);
+                self.service.hand_over(self.renderer, message, shares, answer);
             }
             Frame::StreamOpen { id, channel, payload } => {
-                let shares = self.room.take(payload.len(), large).await?;
-                self.service.open_stream(
-                    self.renderer,
-                    id,
-                    &payload,
-                    self.answer_stream(id, channel, shares),
-                );
+                let shares = self.room_for(payload.len(), large).await?;
+                let answer = self.answer_stream(id, channel, shares);
+                self.service.open_stream(self.renderer, id, &payload, answer);
             }
             Frame::Chunk { id, channel, offset, last, data } => {
-                let shares = self.room.take(data.len(), large).await?;
-                self.service.take_chunk(
-                    self.renderer,
-                    id,
-                    (offset, last),
-                    data,
-                    self.answer_stream(id, channel, shares),
-                );
+                let shares = self.room_for(data.len(), large).await?;
+                let answer = self.answer_stream(id, channel, shares);
+                self.service.take_chunk(self.renderer, id, (offset, last), data, answer);
             }
             // A renderer sends nothing else: the decoder would have refused it.
             _ => {}
@@ -290,23 +270,25 @@ impl Hearing<'_> {
         move |answer| {
             let frame = match answer {
                 StreamAnswer::At(received) | StreamAnswer::OutOfPlace(received) => {
-                    Frame::StreamAck { id, received }
+                    Some(Frame::StreamAck { id, received })
                 }
                 StreamAnswer::Complete(received) => {
                     let result = StreamResult { received, complete: true };
-                    Frame::Reply { id, channel, payload: json(result.to_json().text()) }
+                    Some(Frame::Reply { id, channel, payload: json(result.to_json().text()) })
                 }
-                StreamAnswer::NotOpen => {
-                    Frame::Declined { id, reason: "it is not open; open it first".to_owned() }
-                }
-                StreamAnswer::TooMany => {
-                    Frame::Declined { id, reason: "too many streams are open".to_owned() }
-                }
-                StreamAnswer::Declined(reason) => Frame::Declined { id, reason },
+                // When it comes again it opens its streams anew.
+                StreamAnswer::NotOpen => None,
+                StreamAnswer::Declined(reason) => Some(Frame::Declined { id, reason }),
             };
-            let _ = answers.send(Answer { frame: Some(frame), _shares: shares });
+            let _ = answers.send(Answer { frame, _shares: Some(shares.answered()) });
         }
     }
+}
+
+/// When more of a large message has to be there of which so much is.
+fn large_until(begun: Instant, buffered: usize) -> Instant {
+    let earned = Duration::from_secs((buffered / SLOWEST_BYTES) as u64);
+    begun + LARGE_TIME.min(HELLO_TIME + earned)
 }
 
 /// What a renderer is told about a message. Nothing if it should keep it and come again.
@@ -370,7 +352,11 @@ async fn tell<W: AsyncWrite + Unpin>(
                 let mut next = answer;
                 let mut written = Vec::new();
                 while let Some(answer) = next {
-                    let Some(frame) = &answer.frame else { return };
+                    let Some(frame) = &answer.frame else {
+                        // What is known goes before.
+                        let _ = writer.flush().await;
+                        return;
+                    };
                     if writer.send(frame).await.is_err() {
                         return;
                     }

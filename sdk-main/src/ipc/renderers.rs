@@ -3,8 +3,8 @@
 //! It decides about a hello and remembers what came of it; it knows no socket. What a renderer has
 //! said, and what is to be done about its end, is the SDK thread's.
 
-use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant, SystemTime};
 
 use guardhouse_protocol::Namespace;
 use guardhouse_protocol::frame::{
@@ -56,12 +56,33 @@ pub(crate) enum Entrance {
     Protocol,
 }
 
+/// Of the places of all, so many are for those who come over HTTP, where nobody can tell one process
+/// from another; and so many for one process at main's socket.
+const OVER_HTTP: usize = RENDERERS / 2;
+const OF_A_PROCESS: usize = RENDERERS / 4;
+
+/// So long a renderer without a connection keeps its place when others want one.
+const COME_BACK: Duration = Duration::from_secs(30);
+
+/// Of so many that main let go of it still knows the secrets.
+const FORMER: usize = 64;
+
+/// A renderer is new.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// The id that it had before main let go of it.
+    pub(crate) former: Option<Uuid>,
+    /// Those that made place for it.
+    pub(crate) replaced: Vec<Uuid>,
+}
+
 /// Everyone who is there.
 #[derive(Debug)]
 pub(crate) struct Renderers {
     gate: Gate,
     inherited: Gate,
     known: BTreeMap<Uuid, Known>,
+    former: VecDeque<Welcome>,
     turned_away: BTreeMap<&'static str, u64>,
 }
 
@@ -71,7 +92,10 @@ struct Known {
     name: RendererName,
     role: Role,
     pid: u32,
+    entrance: Entrance,
     since: SystemTime,
+    /// Since when no connection is open.
+    silent_since: Option<Instant>,
     /// How many connections of each way are open.
     classic: usize,
     protocol: usize,
@@ -84,16 +108,17 @@ impl Renderers {
             gate: Gate::new(namespace.clone(), proof),
             inherited: Gate::new(namespace.clone(), Proof::new([0; 32])),
             known: BTreeMap::new(),
+            former: VecDeque::new(),
             turned_away: BTreeMap::new(),
         }
     }
 
-    /// Decides about a hello. Says also whether it is somebody new.
+    /// Decides about a hello. Says also if it is somebody new.
     pub(crate) fn welcome(
         &mut self,
         hello: &Hello,
         entrance: Entrance,
-    ) -> Result<(Welcome, bool), Rejection> {
+    ) -> Result<(Welcome, Option<Arrival>), Rejection> {
         let gate = if entrance == Entrance::Inherited { &self.inherited } else { &self.gate };
         let version = match gate.admit(hello) {
             Ok(version) => version,
@@ -105,14 +130,25 @@ impl Renderers {
         let resumed = hello.resume.as_ref().and_then(|resume| self.known.get(&resume.renderer_id));
         if let Some(known) = resumed.filter(|known| hello.resumes(&known.welcome)) {
             let Welcome { renderer_id, secret, .. } = known.welcome.clone();
-            return Ok((Welcome::new(version, renderer_id, secret), false));
+            return Ok((Welcome::new(version, renderer_id, secret), None));
         }
-        if self.known.len() >= RENDERERS {
+        let mut arrival = Arrival::default();
+        let former = self.former.iter().find(|former| hello.resumes(former));
+        arrival.former = former.map(|former| former.renderer_id);
+        if let Entrance::Socket { pid: Some(_) } = entrance {
+            // It has said hello before, and has not heard the welcome or forgotten it.
+            arrival.replaced = self.let_go(|known| known.entrance == entrance);
+        }
+        if self.has_no_place_for(entrance) {
+            arrival.replaced.extend(self.let_go(|known| {
+                known.silent_since.is_some_and(|since| since.elapsed() >= COME_BACK)
+            }));
+        }
+        if self.has_no_place_for(entrance) {
             self.turn_away(name_of(&RejectionReason::Busy));
-            let why = format!(
-                "there are {RENDERERS} renderers already; look for some that start others without end"
-            );
-            return Err(Rejection::new(RejectionReason::Busy, &why));
+            let why =
+                "there are too many renderers already; look for some that start others without end";
+            return Err(Rejection::new(RejectionReason::Busy, why));
         }
         let welcome = Welcome::new(version, Uuid::new_v4(), secret());
         let known = Known {
@@ -124,12 +160,33 @@ impl Renderers {
                 Entrance::Socket { pid: Some(pid) } => pid,
                 _ => hello.pid,
             },
+            entrance,
             since: SystemTime::now(),
+            silent_since: Some(Instant::now()),
             classic: 0,
             protocol: 0,
         };
         self.known.insert(welcome.renderer_id, known);
-        Ok((welcome, true))
+        Ok((welcome, Some(arrival)))
+    }
+
+    fn has_no_place_for(&self, entrance: Entrance) -> bool {
+        let alike = self.known.values().filter(|known| known.entrance == entrance).count();
+        let most = match entrance {
+            Entrance::Protocol => OVER_HTTP,
+            Entrance::Socket { pid: Some(_) } => OF_A_PROCESS,
+            Entrance::Socket { pid: None } | Entrance::Inherited => RENDERERS,
+        };
+        self.known.len() >= RENDERERS || alike >= most
+    }
+
+    /// Lets go of those without a connection of which this is so.
+    fn let_go(&mut self, is_it: impl Fn(&Known) -> bool) -> Vec<Uuid> {
+        let silent = |known: &Known| known.classic + known.protocol == 0;
+        let gone = self.known.iter().filter(|(_, known)| silent(known) && is_it(known));
+        let gone: Vec<Uuid> = gone.map(|(id, _)| *id).collect();
+        gone.iter().for_each(|id| self.forget(*id));
+        gone
     }
 
     /// Whether the secret is that of the renderer with this id.
@@ -151,6 +208,7 @@ impl Renderers {
     pub(crate) fn link(&mut self, id: Uuid, way: Way) {
         if let Some(known) = self.known.get_mut(&id) {
             *known.links(way) += 1;
+            known.silent_since = None;
         }
     }
 
@@ -159,7 +217,15 @@ impl Renderers {
         if let Some(known) = self.known.get_mut(&id) {
             let links = known.links(way);
             *links = links.saturating_sub(1);
+            if known.classic + known.protocol == 0 {
+                known.silent_since = Some(Instant::now());
+            }
         }
+    }
+
+    /// How many connections of it are open on a way.
+    pub(crate) fn links(&mut self, id: Uuid, way: Way) -> usize {
+        self.known.get_mut(&id).map_or(0, |known| *known.links(way))
     }
 
     /// Whether a connection of it is open.
@@ -179,7 +245,12 @@ impl Renderers {
 
     /// Forgets one that is gone. Its secret is good for nothing from now on.
     pub(crate) fn forget(&mut self, id: Uuid) {
-        self.known.remove(&id);
+        if let Some(known) = self.known.remove(&id) {
+            self.former.push_back(known.welcome);
+            if self.former.len() > FORMER {
+                self.former.pop_front();
+            }
+        }
     }
 }
 
@@ -246,7 +317,7 @@ mod tests {
         let mut renderers = renderers();
         let entrance = Entrance::Socket { pid: Some(4711) };
         let (welcome, is_new) = renderers.welcome(&hello(Proof::new([1; 32])), entrance).unwrap();
-        assert!(is_new);
+        assert_eq!(is_new, Some(Arrival::default()));
         assert!(renderers.recognises(welcome.renderer_id, &welcome.secret));
         assert!(!renderers.recognises(welcome.renderer_id, &Proof::new([1; 32])));
         assert!(!renderers.recognises(Uuid::nil(), &welcome.secret));
@@ -276,11 +347,11 @@ mod tests {
         let (first, _) = renderers.welcome(&again, Entrance::Protocol).unwrap();
         again.resume = Some(first.resume());
         let (second, is_new) = renderers.welcome(&again, Entrance::Protocol).unwrap();
-        assert_eq!((second.resume(), is_new), (first.resume(), false));
+        assert_eq!((second.resume(), is_new), (first.resume(), None));
         let stranger = Welcome::new(first.version, first.renderer_id, Proof::new([9; 32]));
         again.resume = Some(stranger.resume());
         let (third, is_new) = renderers.welcome(&again, Entrance::Protocol).unwrap();
-        assert!(is_new && third.renderer_id != first.renderer_id);
+        assert!(is_new.is_some() && third.renderer_id != first.renderer_id);
     }
 
     #[test]
@@ -303,11 +374,49 @@ mod tests {
     fn there_are_not_more_than_it_says() {
         let mut renderers = renderers();
         let hello = hello(Proof::new([1; 32]));
-        for _ in 0..RENDERERS {
-            renderers.welcome(&hello, Entrance::Protocol).unwrap();
+        let inherited = self::hello(Proof::new([0; 32]));
+        let mut greet = |entrance| {
+            let hello = if entrance == Entrance::Inherited { &inherited } else { &hello };
+            let welcome = renderers.welcome(hello, entrance)?.0;
+            renderers.link(welcome.renderer_id, Way::Classic);
+            Ok::<_, Rejection>(welcome)
+        };
+        for _ in 0..OF_A_PROCESS {
+            greet(Entrance::Socket { pid: Some(1) }).unwrap();
         }
-        let rejection = renderers.welcome(&hello, Entrance::Protocol).unwrap_err();
+        let rejection = greet(Entrance::Socket { pid: Some(1) }).unwrap_err();
         assert_eq!(rejection.reason(), &RejectionReason::Busy);
+        for _ in 0..OVER_HTTP {
+            greet(Entrance::Protocol).unwrap();
+        }
+        assert!(greet(Entrance::Protocol).is_err());
+        for _ in OF_A_PROCESS + OVER_HTTP..RENDERERS {
+            greet(Entrance::Inherited).unwrap();
+        }
+        assert!(greet(Entrance::Socket { pid: Some(2) }).is_err());
         assert_eq!(renderers.all().len(), RENDERERS);
+    }
+
+    #[test]
+    fn a_process_that_says_hello_again_and_again_is_there_once() {
+        let mut renderers = renderers();
+        let hello = hello(Proof::new([1; 32]));
+        let entrance = Entrance::Socket { pid: Some(1) };
+        let (first, _) = renderers.welcome(&hello, entrance).unwrap();
+        let (_, arrival) = renderers.welcome(&hello, entrance).unwrap();
+        assert_eq!(arrival.unwrap().replaced, [first.renderer_id]);
+        assert_eq!(renderers.all().len(), 1);
+    }
+
+    #[test]
+    fn who_comes_back_after_main_let_go_is_known_by_its_secret() {
+        let mut renderers = renderers();
+        let mut hello = hello(Proof::new([1; 32]));
+        let (first, _) = renderers.welcome(&hello, Entrance::Protocol).unwrap();
+        renderers.forget(first.renderer_id);
+        hello.resume = Some(first.resume());
+        let (second, arrival) = renderers.welcome(&hello, Entrance::Protocol).unwrap();
+        assert_ne!(second.renderer_id, first.renderer_id);
+        assert_eq!(arrival.unwrap().former, Some(first.renderer_id));
     }
 }

@@ -16,8 +16,8 @@ use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use super::pushes::Push;
-use super::renderers::{Entrance, Way};
-use super::room::Room;
+use super::renderers::{Arrival, Entrance, Way};
+use super::room::{LargeShare, OwnShares, Room, Shares};
 use crate::house::{Answering, House, MessageAnswer, Visit};
 
 /// A handle to main for connections.
@@ -28,8 +28,9 @@ pub(crate) struct Service {
 
 /// What a native renderer asks of the SDK thread.
 pub(crate) enum Call {
-    /// It was welcomed, and is new.
-    Arrived { renderer: Uuid },
+    /// It was welcomed, and is new: by this id, and perhaps by the one that it had when main let go of
+    /// it. Others have made place for it.
+    Arrived { renderer: Uuid, former: Option<Uuid>, replaced: Vec<Uuid> },
     /// It says something. Without an id it is new each time.
     Said {
         renderer: Uuid,
@@ -68,8 +69,6 @@ pub(crate) enum StreamAnswer {
     OutOfPlace(u64),
     /// The piece belongs to no open stream.
     NotOpen,
-    /// The renderer has as many streams open as it may.
-    TooMany,
     /// Main will not take it, now or ever.
     Declined(String),
 }
@@ -107,10 +106,10 @@ impl Service {
     pub(crate) fn welcome(&self, hello: &Hello, entrance: Entrance) -> Result<Welcome, Rejection> {
         let decided = lock(&self.house.renderers).welcome(hello, entrance);
         match decided {
-            Ok((welcome, is_new)) => {
-                if is_new {
+            Ok((welcome, arrival)) => {
+                if let Some(Arrival { former, replaced }) = arrival {
                     let renderer = welcome.renderer_id;
-                    self.house.ask(Visit::Native(Call::Arrived { renderer }));
+                    self.house.ask(Visit::Native(Call::Arrived { renderer, former, replaced }));
                 }
                 Ok(welcome)
             }
@@ -143,17 +142,28 @@ impl Service {
         Linked { house: self.house.clone(), renderer, way }
     }
 
-    /// Hands over what a renderer says. `answer` is called once, perhaps much later. What comes first
-    /// is taken first.
+    /// The same, unless it has so many of them already.
+    pub(crate) fn try_link(&self, renderer: Uuid, way: Way, most: usize) -> Option<Linked> {
+        {
+            let mut renderers = lock(&self.house.renderers);
+            if renderers.links(renderer, way) >= most {
+                return None;
+            }
+            renderers.link(renderer, way);
+        }
+        Some(Linked { house: self.house.clone(), renderer, way })
+    }
+
+    /// Hands over what a renderer says, with what it takes up of the renderer's room. `answer` is called
+    /// once, perhaps much later, with what is left of that. What comes first is taken first.
     pub(crate) fn hand_over(
         &self,
         renderer: Uuid,
-        id: Option<MessageId>,
-        channel: Channel,
-        payload: Bytes,
-        answer: impl FnOnce(MessageAnswer) + Send + 'static,
+        (id, channel, payload): (Option<MessageId>, Channel, Bytes),
+        shares: Shares,
+        answer: impl FnOnce(MessageAnswer, Option<OwnShares>) + Send + 'static,
     ) {
-        let answer = Answering::new(channel, answer);
+        let answer = Answering::native(shares, answer);
         self.house.ask(Visit::Native(Call::Said { renderer, id, channel, payload, answer }));
     }
 
@@ -164,9 +174,13 @@ impl Service {
         id: Option<MessageId>,
         channel: Channel,
         payload: Bytes,
+        large: Option<LargeShare>,
     ) -> MessageAnswer {
+        let shares = self.room().message(renderer, payload.len(), large).await;
+        let Some(shares) = shares else { return MessageAnswer::closed() };
         let (tell, told) = oneshot::channel();
-        self.hand_over(renderer, id, channel, payload, |answer| drop(tell.send(answer)));
+        let answer = |answer, _shares| drop(tell.send(answer));
+        self.hand_over(renderer, (id, channel, payload), shares, answer);
         told.await.unwrap_or_else(|_| MessageAnswer::closed())
     }
 

@@ -14,9 +14,27 @@ pub(crate) struct Window {
     bits: Box<[u64; WORDS]>,
 }
 
+impl Default for Window {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Window {
     pub(crate) fn new() -> Self {
         Self { highest: None, bits: Box::new([0; WORDS]) }
+    }
+
+    /// Whether an id was taken note of, or is so far below that it counts as if it was.
+    pub(crate) fn contains(&self, id: MessageId) -> bool {
+        let id = id.number();
+        match self.highest {
+            Some(highest) if id <= highest => {
+                let (word, bit) = place(id);
+                highest - id >= MESSAGE_WINDOW || self.bits[word] & bit != 0
+            }
+            _ => false,
+        }
     }
 
     /// Takes note of an id. Says whether it is new.
@@ -87,6 +105,7 @@ mod tests {
                 let id = base + below(3 * MESSAGE_WINDOW);
                 highest = highest.max(id);
                 let expected = highest - id < MESSAGE_WINDOW && seen.insert(id);
+                assert_eq!(window.contains(MessageId::new(id)), !expected, "seed {seed}, id {id}");
                 assert_eq!(window.insert(MessageId::new(id)), expected, "seed {seed}, id {id}");
             }
         }

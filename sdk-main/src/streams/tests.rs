@@ -169,11 +169,11 @@ fn a_renderer_has_a_few_streams_at_once() {
     for id in 0..STREAMS as u64 {
         assert_eq!(scene.open(id), Opened::At(0));
     }
-    assert_eq!(scene.open(99), Opened::TooMany);
-    assert_eq!(scene.open(3), Opened::At(0), "it is open already");
-    assert_eq!(scene.end(3, 0, ""), Chunked::Complete(0));
+    assert_eq!(scene.send(0, 0, "a"), Chunked::At(1));
     assert_eq!(scene.open(99), Opened::At(0));
-    assert!(scene.store.lost.is_empty(), "who waits has lost nothing");
+    assert_eq!(scene.send(1, 0, "a"), Chunked::NotOpen, "it rested the longest");
+    assert_eq!(scene.send(0, 1, "b"), Chunked::At(2));
+    assert!(scene.store.lost.is_empty(), "who can open it again has lost nothing");
 }
 
 #[test]

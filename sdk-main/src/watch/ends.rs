@@ -82,7 +82,8 @@ impl Watch {
         while let Some(silence) = self.heartbeats.poll(now) {
             let renderer = silence.renderer;
             let pid = self.renderers.get(&renderer).and_then(|known| known.info.pid);
-            if self.natives.is_held_up(renderer) || pid.is_some_and(is_stopped) {
+            let is_held_up = self.natives.holds_up(renderer) || self.house.room.holds_up(renderer);
+            if is_held_up || pid.is_some_and(is_stopped) {
                 // It is main that does not read, or a debugger that has stopped it.
                 self.heartbeats.take_back(&silence, now);
                 continue;

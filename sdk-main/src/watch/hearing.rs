@@ -313,7 +313,9 @@ impl Watch {
         }
         self.renderers.insert(info.id, Heard { at, info: info.clone() });
         if self.renderers.len() > RENDERERS {
-            let oldest = self.renderers.iter().min_by_key(|(_, heard)| heard.at);
+            // Of a native renderer main hears when it is gone.
+            let pages = self.renderers.iter().filter(|(id, _)| !self.natives.knows(**id));
+            let oldest = pages.min_by_key(|(_, heard)| heard.at);
             if let Some(oldest) = oldest.map(|(id, _)| *id) {
                 self.forget(oldest);
             }
@@ -332,14 +334,16 @@ impl Watch {
     }
 }
 
-/// Tells a renderer what became of its feedback.
-pub(super) fn answer_feedback(answer: Answering) -> WhenSent {
-    Box::new(|sent: Option<&SentryAnswer>| {
-        let result = sent.map_or_else(FeedbackResult::default, |sent| FeedbackResult {
-            status_code: Some(sent.status),
-            rate_limits: sent.rate_limits.clone(),
-            retry_after: sent.retry_after.clone(),
-        });
-        answer.tell(MessageAnswer::Feedback(result));
+/// Tells a page what became of its feedback.
+fn answer_feedback(answer: Answering) -> WhenSent {
+    Box::new(|sent| answer.tell(MessageAnswer::Feedback(feedback_result(sent))))
+}
+
+/// What Sentry said of feedback, if it did.
+pub(super) fn feedback_result(sent: Option<&SentryAnswer>) -> FeedbackResult {
+    sent.map_or_else(FeedbackResult::default, |sent| FeedbackResult {
+        status_code: Some(sent.status),
+        rate_limits: sent.rate_limits.clone(),
+        retry_after: sent.retry_after.clone(),
     })
 }

@@ -1,32 +1,23 @@
-//! What native renderers ask for, put into practice.
+//! The native renderers that are there: how they come, how they go, and whose turn it is.
 //!
-//! Each of their messages has an id, so that one which comes again, on whatever way, is taken once and
-//! answered each time. What is beyond a renderer's budget waits here, in the renderer's own order, and
-//! with it all that the renderer says after it; the connection has room for no more than a few of
-//! those, so the renderer waits too. When nobody within its budget wants anything, they go on.
+//! What they say is taken in [`taking`](super::taking).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use guardhouse_crash::ending::{Status, Watched};
 use guardhouse_process::lock;
-use guardhouse_protocol::frame::MessageId;
-use guardhouse_protocol::http::Answer;
-use guardhouse_protocol::{Channel, FeedbackResult, StreamOpening};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
-use super::hearing::answer_feedback;
+use super::taking::{Asked, Said, Undurable};
 use super::{RENDERERS, Watch};
-use crate::house::{Answering, MessageAnswer, Visit};
-use crate::intake::{Outcome, Patience, RendererId};
+use crate::house::Visit;
+use crate::intake::Patience;
 use crate::ipc::ends::oom_kills;
-use crate::ipc::service::{Call, StreamAnswer, StreamAnswering};
+use crate::ipc::service::Call;
 use crate::ipc::window::Window;
 use crate::options::RendererInfo;
-use crate::outbox::{EntryId, Outbox};
-use crate::streams::{Chunked, Opened};
 
 /// So many messages of those that wait are taken before others have their turn.
 const ALONE_AT_ONCE: usize = 16;
@@ -36,24 +27,24 @@ const ALONE_AT_ONCE: usize = 16;
 const LAST_WORDS: Duration = Duration::from_secs(5);
 const COME_BACK: Duration = Duration::from_secs(30);
 
-/// So long something waits that only lacks memory.
-const SOON: Duration = Duration::from_millis(50);
-
 /// The native renderers that are there, as the SDK thread knows them.
 #[derive(Default)]
 pub(super) struct Natives {
-    known: BTreeMap<Uuid, Native>,
+    pub(super) known: BTreeMap<Uuid, Native>,
     /// What only memory holds, and who wants to know when it is on disk.
-    undurable: Vec<Undurable>,
+    pub(super) undurable: Vec<Undurable>,
+    /// What Sentry has not answered.
+    pub(super) asked: Vec<Asked>,
     /// Who was the last to go on beyond its budget.
     last_alone: Uuid,
 }
 
-struct Native {
-    seen: Window,
-    waiting: VecDeque<Said>,
+pub(super) struct Native {
+    /// What was taken of it.
+    pub(super) seen: Window,
+    pub(super) waiting: VecDeque<Said>,
     /// When the first that waits may have budget.
-    retry_at: Option<Instant>,
+    pub(super) retry_at: Option<Instant>,
     /// How many processes the system had killed for want of memory when it came.
     oom_kills_before: Option<u64>,
     /// How its process ended, once it has.
@@ -72,27 +63,14 @@ impl Drop for Native {
     }
 }
 
-/// What a renderer says, and waits where it is beyond the budget.
-enum Said {
-    Message { id: Option<MessageId>, channel: Channel, payload: Bytes, answer: Answering },
-    Piece { id: MessageId, place: (u64, bool), data: Bytes, answer: StreamAnswering },
-}
-
-struct Undurable {
-    entry: EntryId,
-    renderer: Uuid,
-    id: Option<MessageId>,
-    answer: Answering,
-}
-
 impl Natives {
     /// Whether a message waits for budget.
     pub(super) fn is_anyone_waiting(&self) -> bool {
         self.known.values().any(|native| !native.waiting.is_empty())
     }
 
-    /// Whether nothing was heard of a renderer because main does not read from it.
-    pub(super) fn is_held_up(&self, renderer: Uuid) -> bool {
+    /// Whether something of it waits here, so that main does not read on from it.
+    pub(super) fn holds_up(&self, renderer: Uuid) -> bool {
         self.known.get(&renderer).is_some_and(|native| !native.waiting.is_empty())
     }
 
@@ -112,12 +90,17 @@ impl Watch {
     /// Does what a native renderer asks for.
     pub(super) fn native(&mut self, call: Call) {
         match call {
-            Call::Arrived { renderer } => self.arrived(renderer),
+            Call::Arrived { renderer, former, replaced } => {
+                for ghost in replaced {
+                    self.vanish(ghost);
+                }
+                self.arrived(renderer, former);
+            }
             Call::Said { renderer, id, channel, payload, answer } => {
                 self.said(renderer, id, channel, payload, answer);
             }
             Call::Opened { renderer, id, opening, answer } => {
-                self.opened(renderer, id, &opening, answer);
+                self.take_in_turn(renderer, Said::Opening { id, opening, answer });
             }
             Call::Chunk { renderer, id, offset, is_last, data, answer } => {
                 let piece = Said::Piece { id, place: (offset, is_last), data, answer };
@@ -135,7 +118,9 @@ impl Watch {
         }
     }
 
-    fn arrived(&mut self, renderer: Uuid) {
+    /// A renderer is there. If it was there before and main has let go of it, main still knows what it
+    /// took.
+    fn arrived(&mut self, renderer: Uuid, former: Option<Uuid>) {
         let Some(known) = lock(&self.house.renderers).get(renderer) else { return };
         self.house.say(format_args!(
             "renderer {renderer} ({:?}, process {}) is there",
@@ -159,7 +144,7 @@ impl Watch {
         };
         let info = RendererInfo::new(renderer).with_name(known.name).with_pid(known.pid);
         let native = Native {
-            seen: Window::new(),
+            seen: former.and_then(|former| self.shelves.taken_of(former)).unwrap_or_default(),
             waiting: VecDeque::new(),
             retry_at: None,
             oom_kills_before: oom_kills(),
@@ -169,208 +154,6 @@ impl Watch {
         };
         self.natives.known.insert(renderer, native);
         self.heard(&info, Instant::now());
-    }
-
-    /// Takes a message, unless it was taken before.
-    fn said(
-        &mut self,
-        renderer: Uuid,
-        id: Option<MessageId>,
-        channel: Channel,
-        payload: Bytes,
-        answer: Answering,
-    ) {
-        if self.house.is_too_late() {
-            // Dropped without an answer, it stays with the renderer.
-            return;
-        }
-        let Some(native) = self.natives.known.get_mut(&renderer) else {
-            let gone = MessageAnswer::refused(Answer::Unproven, "main does not know the renderer");
-            return answer.tell(gone);
-        };
-        if id.is_none_or(|id| native.seen.insert(id)) || channel == Channel::Flush {
-            self.take_in_turn(renderer, Said::Message { id, channel, payload, answer });
-        } else {
-            self.said_again(renderer, id, channel, answer);
-        }
-    }
-
-    /// Answers a message that came before: now, or when the first is answered.
-    fn said_again(
-        &mut self,
-        renderer: Uuid,
-        again: Option<MessageId>,
-        channel: Channel,
-        answer: Answering,
-    ) {
-        let waiting = self.natives.known.get_mut(&renderer).into_iter();
-        let waiting = waiting.flat_map(|native| &mut native.waiting).find_map(|said| match said {
-            Said::Message { id, answer, .. } if *id == again => Some(answer),
-            _ => None,
-        });
-        let undurable = self.natives.undurable.iter_mut();
-        let undurable = undurable
-            .filter(|held| held.renderer == renderer && held.id == again)
-            .map(|held| &mut held.answer);
-        if let Some(first) = waiting.into_iter().chain(undurable).next() {
-            return first.also(answer);
-        }
-        answer.tell(match channel {
-            Channel::Feedback => MessageAnswer::Feedback(FeedbackResult::default()),
-            _ => MessageAnswer::Taken,
-        });
-    }
-
-    /// Begins a stream, or says how far it is.
-    fn opened(
-        &mut self,
-        renderer: Uuid,
-        id: MessageId,
-        opening: &StreamOpening,
-        answer: StreamAnswering,
-    ) {
-        if self.house.is_too_late() || !self.natives.known.contains_key(&renderer) {
-            return;
-        }
-        answer(match self.streams.open(renderer, id, opening, &mut self.outbox) {
-            Opened::At(received) => StreamAnswer::At(received),
-            Opened::Complete(received) => StreamAnswer::Complete(received),
-            Opened::TooMany => StreamAnswer::TooMany,
-            Opened::Declined(why) => {
-                self.house.say(format_args!("renderer {renderer}, attachment: {why}"));
-                StreamAnswer::Declined(why)
-            }
-        });
-    }
-
-    /// Takes something if nothing of the renderer waits that came before, and if it may come now.
-    fn take_in_turn(&mut self, renderer: Uuid, said: Said) {
-        let Some(native) = self.natives.known.get_mut(&renderer) else { return };
-        if native.waiting.is_empty() {
-            self.try_to_take(renderer, said, Patience::Waits);
-        } else {
-            native.waiting.push_back(said);
-        }
-    }
-
-    /// Takes something, or puts it in front of what waits. Says whether it was taken.
-    fn try_to_take(&mut self, renderer: Uuid, said: Said, patience: Patience) -> bool {
-        let (said, until) = match said {
-            Said::Message { id, channel, payload, answer } => {
-                match self.take_message(renderer, id, channel, payload, answer, patience) {
-                    Some(waits) => waits,
-                    None => return true,
-                }
-            }
-            Said::Piece { id, place, data, answer } => {
-                let (from, now) = (RendererId::new(renderer), Instant::now());
-                match self.intake.handle_piece(from, Channel::Attachment, data.len(), patience, now)
-                {
-                    Ok(()) => {
-                        self.take_piece(renderer, id, place, &data, answer);
-                        return true;
-                    }
-                    Err(until) => (Said::Piece { id, place, data, answer }, Some(until)),
-                }
-            }
-        };
-        if let Some(native) = self.natives.known.get_mut(&renderer) {
-            native.waiting.push_front(said);
-            native.retry_at = Some(until.unwrap_or_else(|| Instant::now() + SOON));
-        }
-        false
-    }
-
-    /// Takes a piece of a stream.
-    fn take_piece(
-        &mut self,
-        renderer: Uuid,
-        id: MessageId,
-        (offset, is_last): (u64, bool),
-        data: &Bytes,
-        answer: StreamAnswering,
-    ) {
-        answer(match self.streams.chunk(renderer, id, offset, is_last, data, &mut self.outbox) {
-            Chunked::At(received) => StreamAnswer::At(received),
-            Chunked::Complete(received) => StreamAnswer::Complete(received),
-            Chunked::OutOfPlace(received) => StreamAnswer::OutOfPlace(received),
-            Chunked::NotOpen => StreamAnswer::NotOpen,
-            Chunked::Declined(why) => {
-                self.house.say(format_args!("renderer {renderer}, attachment: {why}"));
-                StreamAnswer::Declined(why)
-            }
-        });
-    }
-
-    /// Takes a message. Gives it back if it has to wait, and says until when.
-    fn take_message(
-        &mut self,
-        renderer: Uuid,
-        id: Option<MessageId>,
-        channel: Channel,
-        payload: Bytes,
-        answer: Answering,
-        patience: Patience,
-    ) -> Option<(Said, Option<Instant>)> {
-        let now = Instant::now();
-        match self.intake.handle(RendererId::new(renderer), channel, payload, patience, now) {
-            Outcome::Taken(accepted) => {
-                for refused in &accepted.taken_out {
-                    self.house.say(format_args!("{refused}"));
-                }
-                if let Some(known) = self.renderers.get_mut(&renderer) {
-                    known.at = now;
-                }
-                if channel == Channel::Feedback {
-                    self.accept(*accepted, Some(answer_feedback(answer)));
-                    return None;
-                }
-                let answered = self.accept(*accepted, None);
-                let entry = self.outbox.as_ref().and_then(Outbox::newest);
-                match (channel, answered, entry) {
-                    (Channel::Envelope, MessageAnswer::NotDurable, Some(entry)) => {
-                        // As long as only memory holds it, the renderer should, too.
-                        let held = Undurable { entry, renderer, id, answer };
-                        self.natives.undurable.push(held);
-                    }
-                    (_, answered, _) => answer.tell(answered),
-                }
-            }
-            Outcome::Coalesced => answer.tell(MessageAnswer::Taken),
-            Outcome::NotYet { payload, until } => {
-                return Some((Said::Message { id, channel, payload, answer }, until));
-            }
-            Outcome::Refused(refused) => {
-                self.house.say(format_args!("{refused}"));
-                let is_over = refused.answer() == Answer::OverBudget;
-                answer.tell(if channel == Channel::Feedback && is_over {
-                    // Whoever waits hears of it as of an answer of Sentry's.
-                    let status_code = Some(Answer::OverBudget.status());
-                    MessageAnswer::Feedback(FeedbackResult { status_code, ..Default::default() })
-                } else {
-                    MessageAnswer::refused(refused.answer(), refused.to_string())
-                });
-            }
-        }
-        None
-    }
-
-    /// Takes what waits of a renderer, as far as it may.
-    fn go_on(&mut self, renderer: Uuid, patience: Patience, most: usize) {
-        for _ in 0..most {
-            let Some(native) = self.natives.known.get_mut(&renderer) else { return };
-            native.retry_at = None;
-            let Some(said) = native.waiting.pop_front() else { return };
-            if !self.try_to_take(renderer, said, patience) {
-                return;
-            }
-        }
-        // Those behind are tried again at once.
-        if let Some(native) = self.natives.known.get_mut(&renderer)
-            && !native.waiting.is_empty()
-        {
-            native.retry_at = Some(Instant::now());
-        }
     }
 
     /// Nobody within its budget wants anything, so one who is beyond it goes on: each in turn.
@@ -400,12 +183,23 @@ impl Watch {
             self.go_on(renderer, Patience::Waits, ALONE_AT_ONCE);
         }
         for renderer in given_up {
-            self.conclude(renderer, false);
+            self.give_up(renderer);
         }
-        let Some(outbox) = &self.outbox else { return };
-        let is_settled = |held: &mut Undurable| !outbox.is_in_memory(held.entry);
-        for held in self.natives.undurable.extract_if(.., is_settled) {
-            held.answer.tell(MessageAnswer::Taken);
+        self.settle_undurable();
+    }
+
+    /// The time is over that a renderer had.
+    fn give_up(&mut self, renderer: Uuid) {
+        let is_linked = lock(&self.house.renderers).is_linked(renderer);
+        let Some(native) = self.natives.known.get_mut(&renderer) else { return };
+        if !is_linked {
+            return self.conclude(renderer, false);
+        }
+        native.give_up_at = None;
+        if native.ended.take().is_some() {
+            // Somebody still speaks, so it was another process that has ended: a process in a sandbox
+            // knows itself by another number. From now on its connections say whether it is there.
+            native.watching = None;
         }
     }
 
@@ -422,9 +216,7 @@ impl Watch {
         let is_linked = lock(&self.house.renderers).is_linked(renderer);
         let Some(native) = self.natives.known.get_mut(&renderer) else { return };
         if is_linked {
-            if native.ended.is_none() {
-                native.give_up_at = None;
-            }
+            // It goes on over another.
         } else if native.ended.is_some() {
             self.conclude(renderer, false);
         } else if native.watching.is_none() {
@@ -439,11 +231,30 @@ impl Watch {
         let known = lock(&self.house.renderers).get(renderer);
         if let Some(known) = known {
             let status = native.ended.unwrap_or(Status::Unknown);
-            self.tell_of_end(&known, said_goodbye, status, native.oom_kills_before);
+            // A process that has said hello twice ends once.
+            let others = lock(&self.house.renderers).all();
+            let is_last = !others.iter().any(|other| {
+                (other.id, other.pid) != (known.id, known.pid)
+                    && other.pid == known.pid
+                    && other.since >= known.since
+            });
+            if is_last || said_goodbye {
+                self.tell_of_end(&known, said_goodbye, status, native.oom_kills_before);
+            }
         }
         lock(&self.house.renderers).forget(renderer);
+        self.natives.undurable.retain(|held| held.renderer != renderer);
         self.shelves.look_for(renderer, native.seen.clone());
         self.gone(renderer);
+    }
+
+    /// A renderer has made place for another. Nobody knows of an end of it.
+    fn vanish(&mut self, renderer: Uuid) {
+        if let Some(native) = self.natives.known.remove(&renderer) {
+            self.house.say(format_args!("renderer {renderer} has not come back, and is forgotten"));
+            self.shelves.look_for(renderer, native.seen.clone());
+            self.gone(renderer);
+        }
     }
 
     /// Remembers that a renderer is gone, and nothing else of it.

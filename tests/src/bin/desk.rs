@@ -215,6 +215,28 @@ fn obey(guard: &Guard, word: &str, rest: &str) {
             say("done");
         }
         "threads" => say(&format!("threads {}", threads())),
+        "renderers" => say(&format!("renderers {}", guard.renderers().len())),
+        "turned-away" => {
+            let reasons = guard.turned_away().into_iter();
+            let reasons: Vec<_> = reasons.map(|(why, count)| format!("{why}={count}")).collect();
+            say(format!("turned-away {}", reasons.join(" ")).trim_end());
+        }
+        // How long a call takes that an application makes all the time.
+        "latency" => {
+            let calls = (0..rest.parse().expect("a number")).map(|number: u32| {
+                let start = Instant::now();
+                guardhouse_main::set_tag(
+                    "latency",
+                    if number.is_multiple_of(2) { "even" } else { "odd" },
+                );
+                start.elapsed()
+            });
+            let mut calls: Vec<_> = calls.collect();
+            calls.sort();
+            let at =
+                |part: usize| calls.get(calls.len() * part / 100).map_or(0, Duration::as_nanos);
+            say(&format!("latency {} {}", at(50), at(99)));
+        }
         "again" => {
             let error = init(Options::new(app!())).expect_err("it runs already");
             say(&format!("failed {error}"));

@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod classic;
+mod promise_6;
 
 use guardhouse_tests::desk::{Desk, Scratch, runtime_of};
 use guardhouse_tests::sentry::Sentry;

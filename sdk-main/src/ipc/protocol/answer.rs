@@ -26,7 +26,7 @@ use super::reply::Reply;
 use super::target::Target;
 use crate::house::MessageAnswer;
 use crate::ipc::renderers::Entrance;
-use crate::ipc::room::{HELLO_TIME, LARGE_TIME};
+use crate::ipc::room::{HELLO_TIME, LARGE_TIME, LargeShare};
 use crate::ipc::service::StreamAnswer;
 
 /// Browsers say with it from where a request comes, also where they say no `Origin`.
@@ -161,10 +161,10 @@ where
         return Err(Refusal::new(Answer::Malformed, "headers", why));
     }
     let max_bytes = channel.declaration().max_opening_bytes();
-    let Taken { bytes, _large } =
+    let Taken { bytes, large } =
         take((door.service.room(), renderer), body, max_bytes, HELLO_TIME).await?;
     let is_flush = channel == Channel::Flush;
-    match door.service.say(renderer, head.message_id, channel, bytes).await {
+    match door.service.say(renderer, head.message_id, channel, bytes, large).await {
         MessageAnswer::Feedback(result) => Ok(Reply::Json(result.to_json())),
         MessageAnswer::Taken if is_flush => {
             Ok(Reply::Json(FlushResult { durable: true }.to_json()))
@@ -209,9 +209,10 @@ where
         Some(_) => CHUNK_BYTES,
         None => channel.declaration().max_opening_bytes(),
     };
-    let Taken { bytes, _large } =
+    let Taken { bytes, large } =
         take((door.service.room(), renderer), body, max_bytes, HELLO_TIME).await?;
-    let answer = ask(door, renderer, id, head.chunk, bytes).await.ok_or_else(Refusal::closed)?;
+    let answer =
+        ask(door, renderer, id, head.chunk, bytes, large).await.ok_or_else(Refusal::closed)?;
     let result = |received, complete| StreamResult { received, complete }.to_json();
     match answer {
         StreamAnswer::At(received) => Ok(Reply::Json(result(received, false))),
@@ -222,10 +223,6 @@ where
         }
         StreamAnswer::NotOpen => {
             Err(Refusal::uncounted(Answer::NotOpen, Answer::NotOpen.describe()))
-        }
-        StreamAnswer::TooMany => {
-            let why = "as many streams are open as a renderer may have; end one of them first";
-            Err(Refusal::uncounted(Answer::Busy, why))
         }
         StreamAnswer::Declined(why) => Err(Refusal::uncounted(Answer::Forbidden, why)),
     }
@@ -238,9 +235,15 @@ async fn ask(
     id: MessageId,
     place: Option<Place>,
     bytes: Bytes,
+    large: Option<LargeShare>,
 ) -> Option<StreamAnswer> {
+    let shares = door.service.room().message(renderer, bytes.len(), large).await?;
     let (tell, told) = oneshot::channel();
-    let tell = |answer| drop(tell.send(answer));
+    // What it takes up it takes up until main has answered, whether anybody waits for that or not.
+    let tell = move |answer| {
+        drop(shares);
+        drop(tell.send(answer));
+    };
     match place {
         None => door.service.open_stream(renderer, id, &bytes, tell),
         Some(Place { offset, last }) => {

@@ -24,7 +24,7 @@ const SLOWEST_BYTES: u64 = MIB as u64;
 pub(super) struct Taken {
     pub(super) bytes: Bytes,
     /// Of a large one, what it takes up among the large ones. Keep it until main has answered.
-    pub(super) _large: Option<LargeShare>,
+    pub(super) large: Option<LargeShare>,
 }
 
 /// Reads a body of at most so many bytes. What is claimed of its length may refuse it, and nothing is
@@ -92,7 +92,7 @@ where
             data.advance(length);
         }
     }
-    Ok(Taken { bytes: Bytes::from(bytes), _large: large })
+    Ok(Taken { bytes: Bytes::from(bytes), large })
 }
 
 fn too_large(max_bytes: usize) -> Refusal {

@@ -133,7 +133,6 @@ async fn stand_in(house: Arc<House>, heard: Arc<Heard>) {
                 }
                 Call::Opened { id, opening, answer, .. } => {
                     answer(match opening.filename() {
-                        "many" => StreamAnswer::TooMany,
                         "done" => StreamAnswer::Complete(9),
                         "no" => StreamAnswer::Declined("it is not wanted".to_owned()),
                         _ => StreamAnswer::At(0),
