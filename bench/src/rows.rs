@@ -16,9 +16,13 @@ pub(crate) mod outbox;
 pub(crate) mod scope_sync;
 pub(crate) mod splice;
 
-/// What a [child](crate::child) can be, by name. It gets the rest of the arguments.
+/// What a child does with its arguments.
 #[cfg(unix)]
-pub(crate) const CHILDREN: &[(&str, fn(&[String]))] = &[
+type Run = fn(&[String]);
+
+/// What a [child](crate::child) can be, by name.
+#[cfg(unix)]
+pub(crate) const CHILDREN: &[(&str, Run)] = &[
     ("renderer", ipc::renderer::speak),
     ("renderer by hand", ipc::by_hand::speak),
     ("socket", ipc::socket::speak),

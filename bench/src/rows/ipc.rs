@@ -13,8 +13,10 @@
 //! cost. On the classic way the bare socket is a Unix socket, on the protocol TCP on the loopback
 //! interface.
 //!
-//! Nothing is deleted before all rounds are over: there are file systems on which new files take longer
-//! for a minute after others were deleted, ext4 without a journal among them.
+//! Much of it is the file system's time: the folder is made where temporary files go, so `TMPDIR` says
+//! which. Nothing is deleted before all rounds are over, since there are file systems on which new
+//! files take longer for a minute after others were deleted or replaced, ext4 without a journal among
+//! them. Main itself replaces a file with every error, the session's record; that is in ours.
 //!
 //! For the classic way there is one more line: the frames are written by hand, without the renderer
 //! SDK, so that what main can take is known apart from what a renderer can give.
@@ -35,6 +37,8 @@ use crate::measure::{Better, Measure, Settings, Subject};
 
 /// How large an envelope is.
 const BYTES: usize = 3600;
+/// So long main may take to end.
+const CLOSE: Duration = Duration::from_secs(1);
 /// How many are waited for one by one in a round, for each one that is not.
 const ONE_BY_ONE: usize = 5;
 
@@ -155,7 +159,8 @@ fn through_main(mode: IpcMode, speaker: &str, directory: PathBuf, settings: &Set
     drop(speaker);
     let stored = files(&directory);
     assert!(stored >= settings.messages, "only {stored} envelopes are on disk");
-    drop(guard);
+    // What is not durable yet becomes so now, and not while somebody else is measured.
+    guard.close(CLOSE);
     round
 }
 
