@@ -19,7 +19,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Options::new(app!())
             .ipc_namespace("example-native")
             .renderer_events([ExitReason::AbnormalExit, ExitReason::Killed]),
-    )?;
+    )
+    .map_err(|error| error.to_string())?;
 
     // This is in the events of all processes.
     guardhouse_main::set_tag("channel", "beta");

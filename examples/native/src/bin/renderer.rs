@@ -13,7 +13,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // An application of your own leaves the mode out: the socket is taken, or HTTP if that fails.
     let mode = if is_worker { IpcMode::Protocol } else { IpcMode::Classic };
-    let guard = init(Options::new(&name).ipc_namespace("example-native").ipc_mode(mode))?;
+    let options = Options::new(&name).ipc_namespace("example-native").ipc_mode(mode);
+    let guard = init(options).map_err(|error| error.to_string())?;
 
     // Nobody has to wait for main. Here it is done to show on which way main is reached.
     guard.flush(Duration::from_secs(5));
