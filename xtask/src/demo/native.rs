@@ -1,7 +1,7 @@
 //! The application of `examples/native`: a main process and two renderers, one of them killed.
 //!
 //! The processes are real, and say themselves what they do. What arrives at the mock Sentry of the
-//! tests is shown and checked in [`arrived`](super::arrived).
+//! tests is shown and checked in [`arrived`].
 
 use std::io::{BufRead, BufReader, PipeReader, pipe};
 use std::path::Path;
