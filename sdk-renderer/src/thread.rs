@@ -232,6 +232,9 @@ impl Post {
             }
             Event::Opened(Err(no_way)) => {
                 self.connecting.failed(&no_way, &self.house);
+                if let Some(spool) = self.connecting.spool_out_of_reach(&no_way) {
+                    self.keeping.learned(spool);
+                }
                 if self.connecting.is_main_dead() {
                     self.keeping.disconnected(true);
                 }
