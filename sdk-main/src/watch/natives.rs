@@ -441,9 +441,10 @@ impl Watch {
             let status = native.ended.unwrap_or(Status::Unknown);
             self.tell_of_end(&known, said_goodbye, status, native.oom_kills_before);
         }
-        lock(&self.house.renderers).forget(renderer);
         self.shelves.look_for(renderer, native.seen.clone());
         self.gone(renderer);
+        // Last, so that whoever sees it gone sees nothing of it any more.
+        lock(&self.house.renderers).forget(renderer);
     }
 
     /// Remembers that a renderer is gone, and nothing else of it.
