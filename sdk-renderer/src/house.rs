@@ -74,7 +74,7 @@ pub(crate) enum Visit {
     /// Somebody waits until main has made all of what came before durable.
     Flush { deadline: Instant, done: Promised<bool> },
     /// The application ends.
-    Close { deadline: Instant, done: Promised<bool> },
+    Close { deadline: Instant, is_panicking: bool, done: Promised<bool> },
 }
 
 /// Who wants to know what became of something. Whatever happens to it, it is told once, on the SDK
@@ -220,7 +220,8 @@ impl House {
     /// nothing if it has not come so far.
     pub(crate) fn close(&self, deadline: Instant) -> Option<bool> {
         let (done, promise) = promise();
-        self.doorway.enter(Visit::Close { deadline, done }).ok()?;
+        let is_panicking = std::thread::panicking();
+        self.doorway.enter(Visit::Close { deadline, is_panicking, done }).ok()?;
         // An answer may have held the last guard; then the thread ends when it is done with that.
         if self.is_own_thread() { None } else { promise.wait_until(deadline) }
     }

@@ -232,6 +232,9 @@ impl Post {
             }
             Event::Opened(Err(no_way)) => {
                 self.connecting.failed(&no_way, &self.house);
+                if let Some(spool) = self.connecting.spool_out_of_reach(&no_way) {
+                    self.keeping.learned(spool);
+                }
                 if self.connecting.is_main_dead() {
                     self.keeping.disconnected(true);
                 }
@@ -372,7 +375,9 @@ impl Post {
         // First what could be lost, then what is only polite.
         self.courier.disconnect();
         self.keeping.finish(&mut self.courier, &self.house);
-        if let Some(line) = self.line.take() {
+        if let Some(line) = self.line.take()
+            && !closing.is_panicking
+        {
             let _ = tokio::time::timeout_at(closing.end().into(), line.say_goodbye()).await;
         }
         self.courier.give_up();

@@ -198,6 +198,11 @@ impl Ways {
         line.way == Way::Protocol && self.mode.has_classic() && has_socket
     }
 
+    /// Where our main looks for what is left, if there is a main.
+    pub(crate) fn spool(&self) -> Option<PathBuf> {
+        lock(&self.known).search.find(&self.identity.namespace)?.1.spool
+    }
+
     /// A line to this main has ended. From now on only it is main, or if it is dead, one that comes
     /// after it.
     pub(crate) fn lose(&self, line: &Line) {

@@ -6,8 +6,9 @@
 //! | told | answers | |
 //! |---|---|---|
 //! | `capture TEXT`, `error TEXT` | `captured ID` | a message or an error |
-//! | `fill NUMBER` | `done` | captures so many messages |
+//! | `fill NUMBER` | `done` | captures so many messages, numbered on from the last time |
 //! | `crumb TEXT`, `tag KEY VALUE` | `done` | the process's scope; with `sentry-` before it that of `sentry` |
+//! | `scope-all`, `scope-nothing` | `done` | something of each kind in the process's scope, and nothing |
 //! | `log TEXT`, `metric NAME VALUE` | `done` | |
 //! | `transaction NAME` | `trace HEADER` | continues main's trace, and ends at once |
 //! | `headers` | `headers NAME=VALUE …` | of main's trace |
@@ -16,6 +17,7 @@
 //! | `watch NAME`, `beat NAME`, `pause NAME`, `resume NAME`, `unwatch NAME` | `done` | a heartbeat |
 //! | `flush MS`, `close MS`, `drop` | `flushed BOOL MS`, `closed BOOL MS`, `dropped MS` | after the end also `left THREADS` |
 //! | `panic TEXT`, `abort TEXT` | `panicked MS`, nothing | a thread panics, and the process aborts; without a text it only aborts |
+//! | `panic-main TEXT` | nothing | the main thread panics |
 //! | `way` | `way classic`, `way protocol`, `way none` | |
 //! | `await WAY` | the same, once it is so | |
 //! | `threads`, `again`, `exit CODE` | `threads N`, `failed WHY`, nothing | |

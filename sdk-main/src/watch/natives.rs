@@ -234,18 +234,17 @@ impl Watch {
             // A process that has said hello twice ends once.
             let others = lock(&self.house.renderers).all();
             let is_last = !others.iter().any(|other| {
-                (other.id, other.pid) != (known.id, known.pid)
-                    && other.pid == known.pid
-                    && other.since >= known.since
+                other.id != known.id && other.pid == known.pid && other.since >= known.since
             });
             if is_last || said_goodbye {
                 self.tell_of_end(&known, said_goodbye, status, native.oom_kills_before);
             }
         }
-        lock(&self.house.renderers).forget(renderer);
         self.natives.undurable.retain(|held| held.renderer != renderer);
         self.shelves.look_for(renderer, native.seen.clone());
         self.gone(renderer);
+        // Last, so that whoever sees it gone sees nothing of it any more.
+        lock(&self.house.renderers).forget(renderer);
     }
 
     /// A renderer has made place for another. Nobody knows of an end of it.

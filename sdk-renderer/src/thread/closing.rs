@@ -14,15 +14,17 @@ pub(super) struct Closing {
     deadline: Instant,
     told: Arc<OnceLock<bool>>,
     done: Promised<bool>,
+    /// Whether it is a panic that ends us. That is no good end, so nobody says goodbye.
+    pub(super) is_panicking: bool,
     /// Whether main has everything.
     pub(super) has_all: bool,
 }
 
 impl Closing {
-    pub(super) fn new(deadline: Instant, done: Promised<bool>) -> Self {
+    pub(super) fn new(deadline: Instant, is_panicking: bool, done: Promised<bool>) -> Self {
         let left = deadline.saturating_duration_since(Instant::now());
         let until = deadline - (left / 4).min(LAST_WORK);
-        Self { until, deadline, told: Arc::default(), done, has_all: false }
+        Self { until, deadline, told: Arc::default(), done, is_panicking, has_all: false }
     }
 
     /// The last flush: until when, and who is told.

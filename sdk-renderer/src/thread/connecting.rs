@@ -1,5 +1,6 @@
 //! When to look for main, and for a better way to it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -138,6 +139,12 @@ impl Connecting {
             house.say(format_args!("{words}"));
             self.words = words;
         }
+    }
+
+    /// Where the main looks that was found and could not be reached.
+    pub(super) fn spool_out_of_reach(&self, no_way: &NoWay) -> Option<PathBuf> {
+        // One that does not want us is not ours.
+        matches!(no_way, NoWay::Failed(_)).then(|| self.ways.spool()).flatten()
     }
 
     pub(super) fn connected(&mut self) {

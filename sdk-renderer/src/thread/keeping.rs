@@ -30,13 +30,16 @@ impl Keeping {
         Self { spool, identity, shelf: None, resume: None, due, has_failed: false }
     }
 
+    /// This is where our main looks.
+    pub(super) fn learned(&mut self, spool: PathBuf) {
+        self.spool = Some(spool);
+    }
+
     pub(super) fn connected(&mut self, line: &Line) {
         self.due = None;
         self.has_failed = false;
-        if let Some((_, main)) = &line.main
-            && main.spool.is_some()
-        {
-            self.spool.clone_from(&main.spool);
+        if let Some(spool) = line.main.as_ref().and_then(|(_, main)| main.spool.clone()) {
+            self.learned(spool);
         }
         self.resume = Some(line.welcome.resume());
         if let (Some(shelf), Some(resume)) = (&mut self.shelf, &self.resume) {

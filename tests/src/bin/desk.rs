@@ -46,6 +46,10 @@ fn main() -> ExitCode {
             "--spotlight" => options.spotlight(value()),
             "--tunnel" => options.tunnel(value()),
             "--namespace" => options.ipc_namespace(value()),
+            #[cfg(unix)]
+            "--mode" => options.ipc_mode(value().parse().expect("a mode")),
+            #[cfg(unix)]
+            "--events" => options.renderer_events(guardhouse_tests::children::reasons(&value())),
             "--http-proxy" => options.http_proxy(value()),
             "--ca" => options.ca_certificates(value()),
             "--app-root" => options.app_root(value()),
@@ -81,6 +85,8 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    #[cfg(unix)]
+    let mut children = guardhouse_tests::children::Children::default();
     say("ready");
     for line in io::stdin().lock().lines() {
         let line = line.expect("whoever drives speaks UTF-8");
@@ -99,6 +105,11 @@ fn main() -> ExitCode {
             say(&format!("dropped {}", start.elapsed().as_millis()));
             say(&format!("left {}", threads_left()));
             return ExitCode::SUCCESS;
+        }
+        #[cfg(unix)]
+        if let Some(answer) = children.obey(&guard, word, rest) {
+            say(&answer);
+            continue;
         }
         obey(&guard, word, rest);
     }

@@ -4,11 +4,14 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use guardhouse_renderer::sentry::protocol::{Context, Map, User, Value};
 use guardhouse_renderer::sentry::{self, Breadcrumb, Level};
 use guardhouse_renderer::{
-    AttachmentAnswer, Feedback, Guard, Heartbeat, Options, Role, StreamOpening, init, set_tag,
+    Attachment, AttachmentAnswer, Feedback, Guard, Heartbeat, Options, Role, StreamOpening,
+    configure_scope, init, set_tag,
 };
 use guardhouse_tests::talk::{say, threads, threads_left};
 
@@ -110,7 +113,10 @@ fn obey(guard: &Guard, word: &str, rest: &str) {
             say(&format!("captured {}", sentry::capture_error(&error)));
         }
         "fill" => {
-            for number in 0..rest.parse().expect("a number") {
+            // Another time they are numbered on.
+            static NEXT: AtomicU64 = AtomicU64::new(0);
+            for _ in 0..rest.parse().expect("a number") {
+                let number = NEXT.fetch_add(1, Ordering::Relaxed);
                 sentry::capture_message(&format!("fill {number}"), Level::Info);
             }
             say("done");
@@ -131,6 +137,28 @@ fn obey(guard: &Guard, word: &str, rest: &str) {
         }
         "sentry-tag" => {
             sentry::configure_scope(|scope| scope.set_tag(first, second));
+            say("done");
+        }
+        // Something of each kind that there is.
+        "scope-all" => {
+            let user = User { id: Some("7".to_owned()), ..User::default() };
+            let document = Map::from([("pages".to_owned(), Value::from(12))]);
+            let attachment = Attachment::new("notes.txt", "noted").expect("it is small");
+            configure_scope(|scope| {
+                scope.set_user(Some(user));
+                scope.set_extra("depth", Value::from(3));
+                scope.set_context("document", Context::Other(document));
+                scope.set_level(Some(Level::Warning));
+                scope.set_fingerprint(Some(&["mine"]));
+                scope.set_transaction(Some("reading"));
+                scope.add_attachment(attachment);
+            });
+            say("done");
+        }
+        "scope-nothing" => {
+            configure_scope(|scope| {
+                scope.clear();
+            });
             say("done");
         }
         "log" => {
@@ -185,6 +213,7 @@ fn obey(guard: &Guard, word: &str, rest: &str) {
             let _ = std::thread::spawn(move || panic!("{message}")).join();
             say(&format!("panicked {}", start.elapsed().as_millis()));
         }
+        "panic-main" => panic!("{rest}"),
         // A panic on a thread, and an end right after it that nobody sees coming.
         "abort" => {
             if !rest.is_empty() {
