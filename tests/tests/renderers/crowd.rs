@@ -11,7 +11,7 @@ use crate::{DESK, HELM, House, child_of, messages};
 #[test]
 fn of_fifty_renderers_at_once_everything_arrives_and_breadcrumbs_are_in_order_of_time() {
     const RENDERERS: usize = 50;
-    const MESSAGES: usize = 20;
+    const MESSAGES: usize = 200;
     let mut house = House::start(&["--max-items", "20000", "--shutdown", "60000"]);
     let names: Vec<String> = (0..RENDERERS).map(|number| format!("page-{number}")).collect();
     let mut children: Vec<_> = names.iter().map(|name| house.child(name, &[])).collect();
