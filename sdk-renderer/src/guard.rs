@@ -24,7 +24,8 @@ use crate::wishes::Wishes;
 /// it, says goodbye, and takes everything down: no thread and no connection stays behind.
 ///
 /// Keep it until the end of `main`; `let _ = init(…)` would drop it at once. A process that ends
-/// without, main takes for dead.
+/// without, main takes for dead; and it says no goodbye when it is dropped by a panic, so that main
+/// judges by the exit code what end that was.
 ///
 /// ```no_run
 /// use guardhouse_renderer::{Options, init};

@@ -73,8 +73,8 @@ pub(crate) enum Visit {
     Stream { opening: StreamOpening, source: Box<dyn Read + Send>, answer: Answering },
     /// Somebody waits until main has made all of what came before durable.
     Flush { deadline: Instant, done: Promised<bool> },
-    /// The application ends.
-    Close { deadline: Instant, done: Promised<bool> },
+    /// The application ends: in good order, or because a thread of it panics.
+    Close { deadline: Instant, is_panicking: bool, done: Promised<bool> },
 }
 
 /// Who wants to know what became of something. Whatever happens to it, it is told once, on the SDK
@@ -216,11 +216,13 @@ impl House {
         is_durable
     }
 
-    /// Waits until the SDK thread has done its last work. Says whether main has everything, or
+    /// Waits until the SDK thread has done its last work, which is to say goodbye only if this thread
+    /// does not panic: then main has to see for itself how the process ends. Says whether main has everything, or
     /// nothing if it has not come so far.
     pub(crate) fn close(&self, deadline: Instant) -> Option<bool> {
         let (done, promise) = promise();
-        self.doorway.enter(Visit::Close { deadline, done }).ok()?;
+        let is_panicking = std::thread::panicking();
+        self.doorway.enter(Visit::Close { deadline, is_panicking, done }).ok()?;
         // An answer may have held the last guard; then the thread ends when it is done with that.
         if self.is_own_thread() { None } else { promise.wait_until(deadline) }
     }

@@ -372,7 +372,9 @@ impl Post {
         // First what could be lost, then what is only polite.
         self.courier.disconnect();
         self.keeping.finish(&mut self.courier, &self.house);
-        if let Some(line) = self.line.take() {
+        if let Some(line) = self.line.take()
+            && !closing.is_panicking
+        {
             let _ = tokio::time::timeout_at(closing.end().into(), line.say_goodbye()).await;
         }
         self.courier.give_up();

@@ -45,9 +45,9 @@ impl Post {
                     self.courier.flush(deadline, |is_durable| done.keep(is_durable));
                 }
             }
-            Visit::Close { deadline, done } => {
+            Visit::Close { deadline, is_panicking, done } => {
                 self.take_scope();
-                self.closing = Some(Closing::new(deadline, done));
+                self.closing = Some(Closing::new(deadline, is_panicking, done));
                 // What came behind it is still taken, and nothing else gets in.
                 for late in self.house.doorway().close() {
                     self.handle(late);
