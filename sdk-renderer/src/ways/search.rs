@@ -111,15 +111,11 @@ fn now() -> Timestamp {
 /// The processes that this one comes from, the nearest first.
 #[cfg(target_os = "linux")]
 fn ancestors() -> Vec<u32> {
-    let parent = |pid: &u32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name of the program may hold anything, so it is what is behind it that counts.
-        let behind = &stat[stat.rfind(')')? + 1..];
-        let parent = behind.split_ascii_whitespace().nth(1)?.parse().ok()?;
-        (parent > 0).then_some(parent)
-    };
     let myself = std::process::id();
-    std::iter::successors(Some(myself), parent).skip(1).take(GENERATIONS).collect()
+    std::iter::successors(Some(myself), |pid| guardhouse_crash::process::parent_of(*pid))
+        .skip(1)
+        .take(GENERATIONS)
+        .collect()
 }
 
 #[cfg(all(unix, not(target_os = "linux")))]
@@ -244,5 +240,17 @@ mod tests {
         let again = folder.main_as(1_000_001, LATE, |main| spool(main, "ours"));
         let _other = folder.main_as(1_000_002, LATE + 1, |main| spool(main, "other"));
         assert_eq!(find(&search).as_deref(), Some(again.path()));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn ancestors_are_found_whatever_they_are_called() {
+        let before = std::fs::read("/proc/self/comm").unwrap();
+        let expected = ancestors();
+        assert!(!expected.is_empty());
+        std::fs::write("/proc/self/comm", b"\xff) R 1 \xfe").unwrap();
+        let found = ancestors();
+        std::fs::write("/proc/self/comm", before.trim_ascii_end()).unwrap();
+        assert_eq!(found, expected);
     }
 }
