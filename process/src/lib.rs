@@ -5,7 +5,8 @@
 //! - [`doorway`] is the way from the application's threads, which never wait, to the one thread on
 //!   which the SDK works.
 //! - [`meeting`] is the place where processes find main, and [`link`] carries frames between them.
-//! - [`shelf`] is where a process leaves what main has not taken.
+//! - [`shelf`] is where a process leaves what main has not taken, and [`losses`] counts what nobody
+//!   will take.
 //! - [`running`] knows the one SDK that runs in a process, [`Clock`], [`Random`] and [`say`] are its
 //!   time, its chance and its voice.
 //!
@@ -19,6 +20,7 @@ mod debug;
 pub mod doorway;
 mod hook;
 pub mod link;
+pub mod losses;
 pub mod meeting;
 pub mod probe;
 mod random;

@@ -6,10 +6,14 @@
 //! lives, and never shows the proof to a stranger who happens to listen where a dead main did.
 //!
 //! Each main has a note of its own, also when several run with the same namespace. A process that main
-//! has started reads the one that [`NOTE_VARIABLE`] names; others [look](find) by namespace.
+//! has started reads the one that [`NOTE_VARIABLE`] names; others [look](find) by namespace. A main that
+//! is started after one was killed [removes](tidy) what that has left, and says so in its own note: whoever
+//! was the dead one's knows by that whose it is now.
+
+mod place;
 
 use std::fmt;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,7 +22,9 @@ use std::time::SystemTime;
 use guardhouse_protocol::frame::Proof;
 use guardhouse_protocol::json::{Json, ObjectWriter, Value};
 use guardhouse_protocol::{Namespace, Timestamp};
-use uuid::Uuid;
+
+use place::{NOTE, create, is_alive, name_of};
+pub use place::{Place, tidy};
 
 use crate::timestamp;
 
@@ -30,6 +36,9 @@ pub const SOCKET_VARIABLE: &str = "GUARDHOUSE_SOCKET";
 
 /// No note is longer: it holds three paths and little else.
 const NOTE_BYTES: u64 = 64 * 1024;
+
+/// So many mains it may come after: each had to be killed before anybody noticed the one before.
+const AFTER: usize = 16;
 
 /// Where a main is to be found.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,6 +57,9 @@ pub struct Meeting {
     pub proof: Proof,
     /// Where renderers leave what they could not hand over, if it will be looked for.
     pub spool: Option<PathBuf>,
+    /// The notes of dead mains whose place it has taken, as [`tidy`] names them. Of what is in it only
+    /// the first few are said.
+    pub after: Vec<String>,
 }
 
 impl Meeting {
@@ -63,18 +75,19 @@ impl Meeting {
             address: None,
             proof,
             spool: None,
+            after: Vec::new(),
         }
     }
 
     /// Writes the note into a [`directory`], for as long as what is returned lives.
     pub fn post(self, directory: &Path) -> io::Result<Posted> {
-        let name = format!("{}.{}", self.namespace, Uuid::new_v4().simple());
-        let path = directory.join(format!("{name}.{NOTE}"));
-        let lock_path = directory.join(format!("{name}.{LOCK}"));
-        let lock = create(&lock_path)?;
-        let posted = Posted { meeting: self, path, lock_path, lock };
-        posted.lock.lock()?;
-        let temporary = directory.join(format!("{name}.tmp"));
+        self.post_at(Place::claim(directory)?)
+    }
+
+    /// Writes the note where names were taken before.
+    pub fn post_at(self, place: Place) -> io::Result<Posted> {
+        let posted = Posted { meeting: self, path: place.note(), place };
+        let temporary = posted.place.temporary();
         let written = create(&temporary)
             .and_then(|mut file| file.write_all(posted.meeting.to_json().text().as_bytes()))
             .and_then(|()| std::fs::rename(&temporary, &posted.path));
@@ -87,17 +100,18 @@ impl Meeting {
 
     /// Reads a note; nothing if its main is dead.
     pub fn read(path: &Path) -> io::Result<Option<Self>> {
-        if !is_alive(&path.with_extension(LOCK))? {
+        if !is_alive(path)? {
             return Ok(None);
         }
-        let mut text = Vec::new();
-        File::open(path)?.take(NOTE_BYTES).read_to_end(&mut text)?;
-        let read =
-            Json::parse(&text).ok().as_ref().and_then(|json| Self::from_json(json.as_value()));
-        read.map(Some).ok_or_else(|| {
+        parse(path)?.map(Some).ok_or_else(|| {
             let why = format!("{} is no note of a main of this version", path.display());
             io::Error::new(io::ErrorKind::InvalidData, why)
         })
+    }
+
+    /// Whether this main has taken the place of the one that had this note.
+    pub fn comes_after(&self, note: &Path) -> bool {
+        name_of(note).is_some_and(|name| self.after.contains(&name))
     }
 
     fn to_json(&self) -> Json {
@@ -117,12 +131,18 @@ impl Meeting {
         if let Some(spool) = self.spool.as_ref().and_then(|path| path.to_str()) {
             object.member("spool", spool);
         }
+        if !self.after.is_empty() {
+            let after = self.after.iter().take(AFTER).map(String::as_str);
+            object.member("after", Json::array(after));
+        }
         object.finish()
     }
 
     fn from_json(value: Value<'_>) -> Option<Self> {
         let object = value.as_object()?;
         let text = |name: &str| object.get(name)?.as_str();
+        let after = object.get("after").and_then(Value::elements).into_iter().flatten();
+        let after = after.take(AFTER).filter_map(|name| Some(name.as_str()?.into_owned()));
         Some(Self {
             namespace: Namespace::new(&text("namespace")?).ok()?,
             pid: object.get("pid")?.text().parse().ok()?,
@@ -131,6 +151,7 @@ impl Meeting {
             address: text("address").and_then(|address| address.parse().ok()),
             proof: text("proof")?.parse().ok()?,
             spool: text("spool").map(|path| PathBuf::from(&*path)),
+            after: after.collect(),
         })
     }
 }
@@ -146,16 +167,13 @@ impl fmt::Debug for Meeting {
     }
 }
 
-const NOTE: &str = "main";
-const LOCK: &str = "lock";
-
 /// A note that is there. Dropping it takes it away.
 #[derive(Debug)]
 pub struct Posted {
     meeting: Meeting,
     path: PathBuf,
-    lock_path: PathBuf,
-    lock: File,
+    // Given up when the note is gone.
+    place: Place,
 }
 
 impl Posted {
@@ -173,9 +191,6 @@ impl Posted {
 impl Drop for Posted {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
-        // The lock goes last: a note without one is that of a dead main.
-        let _ = std::fs::remove_file(&self.lock_path);
-        let _ = self.lock.unlock();
     }
 }
 
@@ -190,52 +205,23 @@ pub fn find(directory: &Path, namespace: &Namespace) -> Vec<(PathBuf, Meeting)> 
     found
 }
 
-/// Removes what mains have left that are dead, their sockets included.
-pub fn tidy(directory: &Path) {
-    for path in notes(directory) {
-        let lock = path.with_extension(LOCK);
-        if matches!(is_alive(&lock), Ok(false)) {
-            // Only what lies here may be removed, whatever an old note says.
-            let mut text = Vec::new();
-            let read =
-                File::open(&path).and_then(|file| file.take(NOTE_BYTES).read_to_end(&mut text));
-            let json = read.ok().and_then(|_| Json::parse(&text).ok());
-            if let Some(socket) = json
-                .and_then(|json| Meeting::from_json(json.as_value()))
-                .and_then(|meeting| meeting.socket)
-                .filter(|socket| socket.parent() == Some(directory))
-            {
-                let _ = std::fs::remove_file(socket);
-            }
-            let _ = std::fs::remove_file(&path);
-            let _ = std::fs::remove_file(&lock);
-        }
-    }
-}
-
 fn notes(directory: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|it| it == NOTE))
 }
 
-/// Whether somebody holds the lock.
-fn is_alive(lock: &Path) -> io::Result<bool> {
-    let file = match File::open(lock) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
+/// What a note says, whether its main lives or not; nothing if it is none that this version knows.
+fn parse(path: &Path) -> io::Result<Option<Meeting>> {
+    let mut text = Vec::new();
+    File::open(path)?.take(NOTE_BYTES).read_to_end(&mut text)?;
+    let json = Json::parse(&text).ok();
+    Ok(json.as_ref().and_then(|json| Meeting::from_json(json.as_value())))
 }
 
 /// The directory of this user in which notes lie. It is made if it is not there, and only its user can
 /// enter it: if somebody else has made it, it is an error.
 ///
-/// On Linux it is in `$XDG_RUNTIME_DIR`, or where there is none in the directory of temporary files, as
+/// On Linux it is in `$XDG_RUNTIME_DIR` if that is this user's, or else in the directory of temporary files, as
 /// on macOS; on Windows it is in `%LOCALAPPDATA%`.
 pub fn directory() -> io::Result<PathBuf> {
     let directory = place()?;
@@ -246,11 +232,20 @@ pub fn directory() -> io::Result<PathBuf> {
 #[cfg(unix)]
 fn place() -> io::Result<PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    if let Some(runtime) = runtime.filter(|runtime| runtime.is_absolute() && runtime.is_dir()) {
+    let user = rustix::process::geteuid().as_raw();
+    if let Some(runtime) = runtime.filter(|runtime| is_runtime_of(user, runtime)) {
         return Ok(runtime.join("guardhouse"));
     }
-    let user = rustix::process::geteuid().as_raw();
     Ok(std::env::temp_dir().join(format!("guardhouse-{user}")))
+}
+
+/// Whether it is a directory of this user. `sudo` and its like may leave somebody else's in the
+/// environment.
+#[cfg(unix)]
+fn is_runtime_of(user: u32, runtime: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(runtime);
+    runtime.is_absolute() && metadata.is_ok_and(|it| it.is_dir() && it.uid() == user)
 }
 
 #[cfg(not(unix))]
@@ -289,17 +284,10 @@ fn make(directory: &Path) -> io::Result<()> {
     std::fs::create_dir_all(directory)
 }
 
-/// A new file that only its user can read.
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    options.read(true).write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     struct Folder(PathBuf);
@@ -349,21 +337,93 @@ mod tests {
         assert!(find(&folder.0, &namespace).is_empty());
     }
 
+    /// What a main leaves that is killed.
+    fn kill(posted: Posted) {
+        // As the system does when a process ends, whichever way.
+        posted.place.unlock();
+        std::mem::forget(posted);
+    }
+
+    fn names(folder: &Folder) -> Vec<String> {
+        let entries = std::fs::read_dir(&folder.0).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
     #[test]
     fn what_a_killed_main_has_left_is_no_main_and_is_tidied_away() {
         let folder = Folder::new();
-        let mut dead = meeting("one");
-        let socket = folder.0.join("a.sock");
-        std::fs::write(&socket, "").unwrap();
-        dead.socket = Some(socket.clone());
-        let dead = dead.post(&folder.0).unwrap();
-        // As the system does when a process ends, whichever way.
-        dead.lock.unlock().unwrap();
-        assert_eq!(Meeting::read(dead.path()).unwrap(), None);
+        let namespace = Namespace::new("one").unwrap();
+        // Killed with its note, with a socket before it wrote one, while it wrote one, and at first.
+        let dead = meeting("one").post(&folder.0).unwrap();
+        let path = dead.path().to_owned();
+        std::fs::write(dead.place.socket(), "").unwrap();
+        kill(dead);
+        assert_eq!(Meeting::read(&path).unwrap(), None);
+        for leave in [Place::socket, Place::temporary, |place: &Place| place.note()] {
+            let place = Place::claim(&folder.0).unwrap();
+            std::fs::write(leave(&place), "").unwrap();
+            place.unlock();
+            std::mem::forget(place);
+        }
+        std::fs::write(folder.0.join("0.sock"), "").unwrap();
         let alive = meeting("one").post(&folder.0).unwrap();
-        tidy(&folder.0);
-        assert!(!dead.path().exists() && !socket.exists());
-        assert!(alive.path().exists());
+        std::fs::write(alive.place.socket(), "").unwrap();
+        assert_eq!(tidy(&folder.0, &namespace), [name_of(&path).unwrap()]);
+        assert_eq!(names(&folder).len(), 3, "{:?}", names(&folder));
+        assert!(Meeting::read(alive.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_main_says_after_which_it_comes_even_if_somebody_else_has_tidied_up() {
+        let folder = Folder::new();
+        let namespace = Namespace::new("one").unwrap();
+        let mut paths: Vec<PathBuf> = Vec::new();
+        for _ in 0..3 {
+            let mut main = meeting("one");
+            main.since = Timestamp::from_unix(paths.len() as i64, 0);
+            assert_eq!(tidy(&folder.0, &Namespace::new("two").unwrap()), [""; 0]);
+            main.after = tidy(&folder.0, &namespace);
+            let main = main.post(&folder.0).unwrap();
+            let read = Meeting::read(main.path()).unwrap().unwrap();
+            assert_eq!(read.after.len(), paths.len());
+            assert!(paths.iter().all(|path| read.comes_after(path)));
+            paths.push(main.path().to_owned());
+            kill(main);
+        }
+        for _ in 0..2 * AFTER {
+            let mut main = meeting("one");
+            main.after = tidy(&folder.0, &namespace);
+            assert!(main.after.len() <= AFTER);
+            kill(main.post(&folder.0).unwrap());
+        }
+    }
+
+    #[test]
+    fn who_tidies_up_takes_nobodys_names_away() {
+        let folder = Folder::new();
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    tidy(&folder.0, &Namespace::DEFAULT);
+                }
+            });
+            for _ in 0..200 {
+                let posted = meeting("one").post(&folder.0).unwrap();
+                assert!(Meeting::read(posted.path()).unwrap().is_some());
+            }
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_runtime_directory_of_somebody_else_is_not_used() {
+        let folder = Folder::new();
+        let user = rustix::process::geteuid().as_raw();
+        assert!(is_runtime_of(user, &folder.0));
+        assert!(!is_runtime_of(user + 1, &folder.0));
+        assert!(!is_runtime_of(user, Path::new(".")));
     }
 
     #[cfg(unix)]

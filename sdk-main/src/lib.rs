@@ -46,7 +46,6 @@ mod init;
 pub mod intake;
 mod integration;
 mod ipc;
-pub mod losses;
 pub mod merge;
 mod options;
 pub mod outbox;
@@ -55,6 +54,7 @@ pub mod streams;
 mod transport;
 mod watch;
 
+pub use guardhouse_process::losses;
 pub use guardhouse_process::scope::{
     Scope, add_breadcrumb, clear_breadcrumbs, configure_scope, set_context, set_extra, set_tag,
     set_user,

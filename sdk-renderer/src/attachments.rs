@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use guardhouse_process::doorway::{self, Promised};
+use guardhouse_process::losses::Reason;
 use guardhouse_protocol::limits::FILENAME_BYTES;
 use guardhouse_protocol::{EventId, PayloadError, StreamOpening, StreamResult};
 use sentry::protocol::Attachment;
 
 use crate::house::{Answering, House, Told};
+use crate::losses;
 
 /// What became of an attachment that was handed over piece by piece.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,9 +33,24 @@ pub enum AttachmentAnswer {
     Lost,
 }
 
-/// Tells whoever waits.
-pub(crate) fn answering(promised: Promised<AttachmentAnswer>) -> Answering {
-    Answering::new(move |told| promised.keep(read(told)))
+/// Tells whoever waits, and counts what is lost.
+pub(crate) fn answering(
+    promised: Promised<AttachmentAnswer>,
+    house: &Arc<House>,
+    size: Option<u64>,
+) -> Answering {
+    let house = house.clone();
+    Answering::new(move |told| {
+        count(&told, &house, size.unwrap_or(0));
+        promised.keep(read(told));
+    })
+}
+
+/// What main declines it counts itself.
+fn count(told: &Told, house: &House, size: u64) {
+    if *told == Told::Lost {
+        house.lose(&losses::attachment(size, Reason::NetworkError));
+    }
 }
 
 fn read(told: Told) -> AttachmentAnswer {
@@ -54,20 +71,26 @@ pub(crate) struct Hold(Arc<AtomicUsize>);
 
 impl Hold {
     /// Sends attachments of an event by themselves.
-    pub(crate) fn send(&self, house: &House, event_id: EventId, attachments: Vec<Attachment>) {
+    pub(crate) fn send(&self, house: &Arc<House>, event_id: EventId, attachments: Vec<Attachment>) {
         for attachment in attachments {
             let filename = attachment.filename.clone();
-            let lose = |why: &dyn std::fmt::Display| {
+            let size = attachment.buffer.len() as u64;
+            let lose = |why: &dyn std::fmt::Display, reason| {
+                house.lose(&losses::attachment(size, reason));
                 house.say(format_args!(
                     "the attachment {filename:?} of the event {event_id} was dropped: {why}"
                 ));
             };
             match opening(event_id, &attachment) {
                 Ok(opening) => match self.take(attachment.buffer) {
-                    Some(held) => house.stream(opening, Box::new(held), Answering::new(drop)),
-                    None => lose(&"too much waits for main already"),
+                    Some(held) => {
+                        let watching = house.clone();
+                        let answer = Answering::new(move |told| count(&told, &watching, size));
+                        house.stream(opening, Box::new(held), answer);
+                    }
+                    None => lose(&"too much waits for main already", Reason::QueueOverflow),
                 },
-                Err(error) => lose(&error),
+                Err(error) => lose(&error, Reason::Invalid),
             }
         }
     }

@@ -18,10 +18,11 @@ mod streams;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
+use guardhouse_process::losses::{Losses, Reason};
 use guardhouse_protocol::frame::MessageId;
 use guardhouse_protocol::limits::{MESSAGE_WINDOW, MIB};
 use guardhouse_protocol::scope::{Refusal, ScopeUpdate};
@@ -29,6 +30,7 @@ use guardhouse_protocol::{Channel, Config, StreamOpening, Timestamp, Trace};
 use uuid::Uuid;
 
 use crate::house::{Answering, Told};
+use crate::losses::message;
 use scope::Statement;
 use streams::Streams;
 
@@ -76,7 +78,7 @@ pub(crate) struct Courier {
     scope_bytes: usize,
     /// From how many bytes on they become one statement.
     scope_bytes_bound: usize,
-    losses: BTreeMap<&'static str, u64>,
+    losses: Losses,
 }
 
 #[derive(Debug)]
@@ -141,7 +143,7 @@ impl Courier {
             scope_items: 0,
             scope_bytes: 0,
             scope_bytes_bound: SCOPE_BYTES,
-            losses: BTreeMap::new(),
+            losses: Losses::new(),
         }
     }
 
@@ -282,7 +284,7 @@ impl Courier {
                 .or_else(|| take_first(&mut self.said, Item::is_captured));
             let Some(lost) = lost else { break };
             self.count_out(&lost);
-            *self.losses.entry(lost.channel.name()).or_default() += 1;
+            self.losses.add(&message(lost.channel, &lost.bytes, Reason::QueueOverflow));
             // It cannot become durable any more.
             let waits = self.flushes.iter().filter(|flush| flush.order > lost.order);
             let waits: Vec<_> = waits.map(|flush| flush.order).collect();

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use guardhouse_process::doorway::{deadline_in, promise};
+use guardhouse_process::losses::Reason;
 use guardhouse_process::running;
 use guardhouse_protocol::limits::ENVELOPE_MESSAGE_BYTES;
 use guardhouse_protocol::{Channel, FeedbackResult, StreamOpening};
@@ -16,6 +17,7 @@ use crate::attachments::{self, AttachmentAnswer};
 use crate::feedback::Feedback;
 use crate::heartbeat::Heartbeat;
 use crate::house::{Answering, House, Told, Way};
+use crate::losses;
 use crate::receipt::Receipt;
 use crate::wishes::Wishes;
 
@@ -24,7 +26,8 @@ use crate::wishes::Wishes;
 /// it, says goodbye, and takes everything down: no thread and no connection stays behind.
 ///
 /// Keep it until the end of `main`; `let _ = init(…)` would drop it at once. A process that ends
-/// without, main takes for dead.
+/// without, main takes for dead; and it says no goodbye when it is dropped by a panic, so that main
+/// judges by the exit code what end that was.
 ///
 /// ```no_run
 /// use guardhouse_renderer::{Options, init};
@@ -78,6 +81,7 @@ impl Guard {
         let (promised, receipt) = Receipt::new();
         let envelope = feedback.to_envelope();
         if envelope.len() > ENVELOPE_MESSAGE_BYTES {
+            self.house.lose(&losses::message(Channel::Feedback, &envelope, Reason::Invalid));
             self.house.say(format_args!(
                 "feedback was dropped: with its attachments it has {} bytes, and main takes at most \
                  {ENVELOPE_MESSAGE_BYTES}",
@@ -120,7 +124,8 @@ impl Guard {
         source: impl Read + Send + 'static,
     ) -> Receipt<AttachmentAnswer> {
         let (promised, receipt) = Receipt::new();
-        self.house.stream(opening, Box::new(source), attachments::answering(promised));
+        let answer = attachments::answering(promised, &self.house, opening.size());
+        self.house.stream(opening, Box::new(source), answer);
         receipt
     }
 
@@ -225,8 +230,8 @@ impl Guard {
     }
 }
 
-/// What `sentry` has dropped itself, for a hook, it only tells with the next envelope. This is one, with
-/// nothing else in it.
+/// What `sentry` has dropped itself, for a hook, it only tells with the next envelope, and so do we what
+/// was lost. This is one, with nothing else in it.
 fn hand_over_counts(client: &Client) {
     client.send_envelope(sentry::Envelope::new());
 }

@@ -1,5 +1,5 @@
-//! What all threads of the process share: the scope, the doorway to the SDK thread, and what was lost
-//! before it got there.
+//! What all threads of the process share: the scope, the doorway to the SDK thread, and the counts of
+//! what was lost on the way to main.
 //!
 //! No method here waits, but for those that say so by taking a deadline; and those never wait beyond
 //! it, nor on the SDK thread itself, where waiting for that thread would never end.
@@ -7,13 +7,14 @@
 use std::fmt;
 use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::thread::ThreadId;
 use std::time::Instant;
 
 use bytes::Bytes;
 use guardhouse_process::doorway::{Breaker, Doorway, Promised, Visitor, promise};
+use guardhouse_process::losses::{Losses, Reason};
 use guardhouse_process::scope::OwnScope;
 use guardhouse_process::{lock, say};
 use guardhouse_protocol::limits::KIB;
@@ -23,6 +24,7 @@ use sentry::protocol::Breadcrumb;
 use uuid::Uuid;
 
 use crate::heartbeat::Heartbeats;
+use crate::losses::message;
 
 /// What all threads share.
 pub(crate) struct House {
@@ -38,8 +40,8 @@ pub(crate) struct House {
     /// Who waits for main to have everything.
     flushes: Mutex<Vec<Breaker<bool>>>,
     thread: OnceLock<ThreadId>,
-    /// How many did not get into the doorway.
-    lost: AtomicU64,
+    /// What was lost and is not reported yet.
+    losses: Mutex<Losses>,
 }
 
 /// How main is reached.
@@ -73,7 +75,7 @@ pub(crate) enum Visit {
     Stream { opening: StreamOpening, source: Box<dyn Read + Send>, answer: Answering },
     /// Somebody waits until main has made all of what came before durable.
     Flush { deadline: Instant, done: Promised<bool> },
-    /// The application ends.
+    /// The application ends: in good order, or because a thread of it panics.
     Close { deadline: Instant, is_panicking: bool, done: Promised<bool> },
 }
 
@@ -162,7 +164,7 @@ impl House {
             is_closing: AtomicBool::new(false),
             flushes: Mutex::default(),
             thread: OnceLock::new(),
-            lost: AtomicU64::new(0),
+            losses: Mutex::default(),
         })
     }
 
@@ -183,10 +185,13 @@ impl House {
 
     fn enter_or_lose(&self, visit: Visit) {
         if let Err(visit) = self.doorway.enter(visit) {
-            let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+            // What is lost of a stream counts who has opened it.
+            if let Visit::Message { channel, bytes, .. } = &visit {
+                self.lose(&message(*channel, bytes, Reason::QueueOverflow));
+            }
             self.say(format_args!(
-                "something for main was dropped ({lost} so far): too much waits for the SDK thread \
-                 already, or the guard is gone"
+                "something for main was dropped: too much waits for the SDK thread already, or the \
+                 guard is gone"
             ));
             // Outside of the doorway's lock: whoever waits is told here.
             drop(visit);
@@ -197,6 +202,16 @@ impl House {
         if !self.is_scope_announced.swap(true, Ordering::AcqRel) {
             let _ = self.doorway.enter(Visit::Scope);
         }
+    }
+
+    /// Counts what is lost, for the next report.
+    pub(crate) fn lose(&self, losses: &Losses) {
+        lock(&self.losses).add(losses);
+    }
+
+    /// What was lost since the last time.
+    pub(crate) fn take_losses(&self) -> Losses {
+        lock(&self.losses).take()
     }
 
     /// Waits until main has made all that came before durable. Says whether it has; at once if it
@@ -216,7 +231,8 @@ impl House {
         is_durable
     }
 
-    /// Waits until the SDK thread has done its last work. Says whether main has everything, or
+    /// Waits until the SDK thread has done its last work, which is to say goodbye only if this thread
+    /// does not panic: then main has to see for itself how the process ends. Says whether main has everything, or
     /// nothing if it has not come so far.
     pub(crate) fn close(&self, deadline: Instant) -> Option<bool> {
         let (done, promise) = promise();

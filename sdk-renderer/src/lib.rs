@@ -44,6 +44,7 @@ mod heartbeat;
 mod house;
 mod init;
 mod integration;
+mod losses;
 mod options;
 mod receipt;
 mod thread;

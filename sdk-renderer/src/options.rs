@@ -88,7 +88,8 @@ impl Options {
     }
 
     /// What the application's channels are prefixed with: the same as in main. By default
-    /// `sentry-ipc`.
+    /// `sentry-ipc`, which other applications may have, too; so without this, only a main that has
+    /// started this process or one of its ancestors is found.
     pub fn ipc_namespace(mut self, namespace: impl Into<String>) -> Self {
         self.ipc_namespace = Some(namespace.into());
         self

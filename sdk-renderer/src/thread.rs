@@ -283,11 +283,13 @@ impl Post {
         }
         wakes.push(self.connecting.step(now, self.line.as_ref()));
         wakes.push(self.keeping.step(now, &mut self.courier, self.line.is_some(), &self.house));
-        for (channel, count) in self.courier.take_losses() {
+        let losses = self.courier.take_losses();
+        for (category, _, quantity) in losses.iter() {
             self.house.say(format_args!(
-                "{count} messages of {channel} were given up: too much waits for main"
+                "too much waits for main, so something was given up: {category} {quantity}"
             ));
         }
+        self.house.lose(&losses);
         if let Some(closing) = &mut self.closing {
             let is_reachable = self.line.is_some() || self.connecting.is_hopeful();
             // What is kept back will not be taken before the end.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use guardhouse_process::doorway::deadline_in;
+use guardhouse_process::losses::{Category, Losses, Reason};
 use guardhouse_protocol::limits::{ENVELOPE_MESSAGE_BYTES, MIB, TELEMETRY_ITEM_BYTES};
 use guardhouse_protocol::{Channel, EventId, LogLevel};
 use sentry::Envelope;
@@ -18,6 +19,7 @@ use serde::Serialize;
 
 use crate::attachments::Hold;
 use crate::house::House;
+use crate::losses;
 use crate::wishes::Wishes;
 
 /// So long a thread that panics waits for main.
@@ -36,11 +38,11 @@ pub(crate) struct Transport {
 
 impl sentry::Transport for Transport {
     fn send_envelope(&self, envelope: Envelope) {
-        match Parts::of(envelope, &self.wishes) {
-            Parts::Typed { envelope, large, logs, metrics } => {
+        match Parts::of(envelope, &self.wishes, &self.house) {
+            Parts::Typed { envelope, losses, large, logs, metrics } => {
                 let event_id = envelope.uuid().copied().map(EventId::from_uuid);
-                if envelope.items().next().is_some() {
-                    self.send_bytes(&envelope);
+                if envelope.items().next().is_some() || !losses.is_empty() {
+                    self.send_bytes(&envelope, &losses);
                 }
                 if let Some(event_id) = event_id {
                     self.hold.send(&self.house, event_id, large);
@@ -52,7 +54,7 @@ impl sentry::Transport for Transport {
                     self.send_item(Channel::Metric, &metric);
                 }
             }
-            Parts::Raw(envelope) => self.send_bytes(&envelope),
+            Parts::Raw(envelope) => self.send_bytes(&envelope, &Losses::new()),
         }
     }
 
@@ -72,17 +74,32 @@ impl Transport {
         Self { house, wishes, hold: Hold::default() }
     }
 
-    fn send_bytes(&self, envelope: &Envelope) {
+    /// Sends an envelope with a report of what was lost.
+    fn send_bytes(&self, envelope: &Envelope, losses: &Losses) {
         let mut bytes = Vec::new();
         // Writing to memory fails only for what cannot be said in JSON.
         if let Err(error) = envelope.to_writer(&mut bytes) {
+            self.house.lose(&losses::one(Category::Default, Reason::InternalSdkError));
+            self.house.lose(losses);
             self.house.say(format_args!("an envelope was dropped: it cannot be written: {error}"));
-        } else if bytes.len() > ENVELOPE_MESSAGE_BYTES {
+            return;
+        }
+        if !losses.is_empty() {
+            let report = losses::report(losses);
+            if bytes.len() + report.len() <= ENVELOPE_MESSAGE_BYTES {
+                bytes.extend_from_slice(report.as_bytes());
+            } else {
+                // It goes with the next.
+                self.house.lose(losses);
+            }
+        }
+        if bytes.len() > ENVELOPE_MESSAGE_BYTES {
             self.house.say(format_args!(
                 "an envelope was dropped: it has {} bytes, and main takes at most \
                  {ENVELOPE_MESSAGE_BYTES}",
                 bytes.len()
             ));
+            self.house.lose(&losses::message(Channel::Envelope, &bytes.into(), Reason::Invalid));
         } else {
             self.house.send(Channel::Envelope, bytes.into(), None);
         }
@@ -93,14 +110,21 @@ impl Transport {
             Ok(bytes) if bytes.len() <= TELEMETRY_ITEM_BYTES => {
                 self.house.send(channel, Bytes::from(bytes), None);
             }
-            Ok(bytes) => self.house.say(format_args!(
-                "something for {channel} was dropped: it has {} bytes, and main takes at most \
-                 {TELEMETRY_ITEM_BYTES}",
-                bytes.len()
-            )),
-            Err(error) => self.house.say(format_args!(
-                "something for {channel} was dropped: it cannot be written: {error}"
-            )),
+            Ok(bytes) => {
+                self.house.say(format_args!(
+                    "something for {channel} was dropped: it has {} bytes, and main takes at most \
+                     {TELEMETRY_ITEM_BYTES}",
+                    bytes.len()
+                ));
+                self.house.lose(&losses::message(channel, &bytes.into(), Reason::Invalid));
+            }
+            Err(error) => {
+                self.house.say(format_args!(
+                    "something for {channel} was dropped: it cannot be written: {error}"
+                ));
+                let nothing = Bytes::new();
+                self.house.lose(&losses::message(channel, &nothing, Reason::InternalSdkError));
+            }
         }
     }
 }
@@ -109,6 +133,8 @@ impl Transport {
 enum Parts {
     Typed {
         envelope: Envelope,
+        /// What is to be reported with it. An empty envelope is there for just that.
+        losses: Losses,
         /// Attachments that together are too large for a message.
         large: Vec<Attachment>,
         logs: Vec<Log>,
@@ -119,12 +145,15 @@ enum Parts {
 }
 
 impl Parts {
-    fn of(envelope: Envelope, wishes: &Wishes) -> Self {
+    fn of(envelope: Envelope, wishes: &Wishes, house: &House) -> Self {
         let is_empty = envelope.items().next().is_none();
         if is_empty && envelope != Envelope::new().with_headers(envelope.headers().clone()) {
             return Self::Raw(envelope);
         }
         let is_chosen = envelope.event().is_none_or(|event| wishes.chooses(event.event_id));
+        if !is_chosen {
+            house.lose(&losses::one(Category::Error, Reason::SampleRate));
+        }
         let size = |item: &EnvelopeItem| match item {
             EnvelopeItem::Attachment(attachment) => attachment.buffer.len(),
             _ => 0,
@@ -151,13 +180,11 @@ impl Parts {
         for metric in &mut metrics {
             metric.trace_id = wishes.trace_for(metric.trace_id);
         }
-        // An empty envelope is there to be filled with what is to be reported.
-        if (is_empty || rest.items().next().is_some())
-            && let Some(report) = wishes.take_report()
-        {
-            rest.add_item(report);
-        }
-        Self::Typed { envelope: rest, large, logs, metrics }
+        let losses = match is_empty || rest.items().next().is_some() {
+            true => house.take_losses(),
+            false => Losses::new(),
+        };
+        Self::Typed { envelope: rest, losses, large, logs, metrics }
     }
 }
 
@@ -176,6 +203,7 @@ fn level(level: Level) -> LogLevel {
 mod tests {
     use std::time::SystemTime;
 
+    use guardhouse_process::doorway;
     use guardhouse_protocol::{Config, Item, ItemType, Message, StreamOpening};
     use sentry::Transport as _;
     use sentry::protocol::{Event, Map, MetricType, SessionUpdate};
@@ -291,6 +319,45 @@ mod tests {
         transport.send_envelope(Envelope::new());
         let messages = messages(&transport);
         assert_eq!(types(&messages[0]), [ItemType::ClientReport]);
+    }
+
+    #[test]
+    fn what_is_lost_is_told_in_a_report_however_often_that_is_lost() {
+        let transport = transport();
+        transport.send_item(Channel::StructuredLog, &"x".repeat(TELEMETRY_ITEM_BYTES));
+        let mut large = b"{}\n{\"type\":\"event\"}\n".to_vec();
+        large.resize(ENVELOPE_MESSAGE_BYTES + 1, b'x');
+        transport.send_envelope(Envelope::from_bytes_raw(large).unwrap());
+        // Nothing more gets in, nor does a report.
+        let full = Bytes::from(vec![0; doorway::BYTES]);
+        transport.house.send(Channel::Envelope, full, None);
+        transport.send_envelope(event_with(&[10]));
+        transport.send_envelope(Envelope::new());
+        while transport.house.doorway().next().is_some() {}
+
+        transport.send_envelope(Envelope::new());
+        let messages = messages(&transport);
+        let Message::Envelope(envelope) = &messages[0] else { panic!("{messages:?}") };
+        let mut told = Losses::new();
+        told.absorb(&envelope.items()[0].json().unwrap());
+        let invalid = Reason::Invalid;
+        let mut expected = Losses::new();
+        expected.count(Category::LogItem, invalid, 1);
+        expected.count(Category::LogByte, invalid, TELEMETRY_ITEM_BYTES as u64 + 2);
+        expected.count(Category::Error, invalid, 1);
+        expected.count(Category::Error, Reason::QueueOverflow, 1);
+        expected.count(Category::Attachment, Reason::QueueOverflow, 10);
+        assert_eq!(told, expected);
+        assert!(transport.house.take_losses().is_empty(), "it is told once");
+    }
+
+    #[test]
+    fn a_large_attachment_that_is_lost_is_counted_by_its_bytes() {
+        let transport = transport();
+        transport.send_envelope(event_with(&[30 * MIB]));
+        while transport.house.doorway().next().is_some() {}
+        let losses = transport.house.take_losses();
+        assert_eq!(losses.get(Category::Attachment, Reason::NetworkError), 30 * MIB as u64);
     }
 
     #[test]

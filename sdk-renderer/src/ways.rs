@@ -170,7 +170,7 @@ impl Ways {
             // What was said on one way serves on the other.
             let is_welcome = lock(&self.known).is_welcome;
             let welcome = self.welcome_of(&main.1).filter(|_| is_welcome);
-            match protocol::open(address, &hello, welcome).await {
+            match protocol::open(address, &main.0, &hello, welcome).await {
                 Ok(line) => return Ok(self.opened(line, Some(main))),
                 Err(NoWay::Failed(why)) => reasons.push(why),
                 Err(other) => return Err(other),

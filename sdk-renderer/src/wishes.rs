@@ -4,13 +4,11 @@
 //! Where main says nothing, the application's own options count.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use guardhouse_process::lock;
 use guardhouse_protocol::{Config, EventId, LogLevel, Trace};
-use sentry::protocol::{ClientReport, SpanId, TraceContext, TraceId};
+use sentry::protocol::{SpanId, TraceContext, TraceId};
 use sentry::types::Uuid;
 use sentry::{
     ClientOptions, EventSamplingStrategy, Hub, TracesSamplingStrategy, TransactionContext,
@@ -32,8 +30,6 @@ pub(crate) struct Wishes {
     own_sample_rate: f64,
     /// The trace to which `sentry` counts what belongs to no transaction.
     own_trace: Option<TraceId>,
-    /// How many events were not chosen and have not been reported as such.
-    not_chosen: AtomicU64,
 }
 
 impl Wishes {
@@ -49,7 +45,6 @@ impl Wishes {
             trace: Mutex::new(trace),
             own_sample_rate,
             own_trace,
-            not_chosen: AtomicU64::new(0),
         })
     }
 
@@ -61,29 +56,10 @@ impl Wishes {
         *lock(&self.trace) = Some(trace);
     }
 
-    /// Whether an event is to be reported. One that is not is counted.
+    /// Whether an event is to be reported.
     pub(crate) fn chooses(&self, id: Uuid) -> bool {
         let rate = lock(&self.config).sample_rate.unwrap_or(self.own_sample_rate);
-        let chosen = Config::chooses(rate, EventId::from_uuid(id));
-        if !chosen {
-            self.not_chosen.fetch_add(1, Ordering::Relaxed);
-        }
-        chosen
-    }
-
-    /// How many events were not chosen since the last time, as `sentry` tells it.
-    pub(crate) fn take_report(&self) -> Option<ClientReport> {
-        let quantity = self.not_chosen.swap(0, Ordering::Relaxed);
-        if quantity == 0 {
-            return None;
-        }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        serde_json::from_value(serde_json::json!({
-            "timestamp": now,
-            "discarded_events":
-                [{ "reason": "sample_rate", "category": "error", "quantity": quantity }],
-        }))
-        .ok()
+        Config::chooses(rate, EventId::from_uuid(id))
     }
 
     /// Whether logs of this level are to be reported.
@@ -190,12 +166,6 @@ mod tests {
         assert!(wishes.chooses(id));
         wishes.set_config(Config::default());
         assert!(!wishes.chooses(id));
-        let report = serde_json::to_string(&wishes.take_report().unwrap()).unwrap();
-        assert!(
-            report.contains(r#""sample_rate""#) && report.contains(r#""quantity":2"#),
-            "{report}"
-        );
-        assert!(wishes.take_report().is_none(), "it is told once");
     }
 
     #[test]

@@ -17,7 +17,7 @@
 //! | `watch NAME`, `beat NAME`, `pause NAME`, `resume NAME`, `unwatch NAME` | `done` | a heartbeat |
 //! | `flush MS`, `close MS`, `drop` | `flushed BOOL MS`, `closed BOOL MS`, `dropped MS` | after the end also `left THREADS` |
 //! | `panic TEXT`, `abort TEXT` | `panicked MS`, nothing | a thread panics, and the process aborts; without a text it only aborts |
-//! | `panic-main TEXT` | nothing | the main thread panics |
+//! | `unwind TEXT` | nothing | the main thread panics, and drops the guard |
 //! | `way` | `way classic`, `way protocol`, `way none` | |
 //! | `await WAY` | the same, once it is so | |
 //! | `threads`, `again`, `exit CODE` | `threads N`, `failed WHY`, nothing | |

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use guardhouse_process::meeting::{self, Meeting, Posted};
+use guardhouse_process::meeting::{self, Meeting, Place, Posted};
 use guardhouse_protocol::frame::Proof;
 use guardhouse_protocol::{IpcMode, Namespace};
 
@@ -66,9 +66,17 @@ impl Listeners {
                 return listeners;
             }
         };
-        meeting::tidy(&directory);
+        note.after = meeting::tidy(&directory, namespace);
+        // Before there is a socket, so that none stays behind which nobody knows to be dead.
+        let place = match Place::claim(&directory) {
+            Ok(place) => place,
+            Err(error) => {
+                cannot_leave_note(house, &directory, &error);
+                return listeners;
+            }
+        };
         if mode.has_classic() {
-            match Socket::open(&directory) {
+            match Socket::open(&place) {
                 Ok(socket) => {
                     note.socket = Some(socket.path.clone());
                     listeners.socket = Some(socket);
@@ -79,13 +87,9 @@ impl Listeners {
                 )),
             }
         }
-        match note.post(&directory) {
+        match note.post_at(place) {
             Ok(posted) => listeners.posted = Some(posted),
-            Err(error) => house.say(format_args!(
-                "only children that are started with `guardhouse` find main, as no note can be left \
-                 in {}: {error}",
-                directory.display()
-            )),
+            Err(error) => cannot_leave_note(house, &directory, &error),
         }
         listeners
     }
@@ -112,6 +116,14 @@ impl Listeners {
     }
 }
 
+fn cannot_leave_note(house: &House, directory: &Path, error: &io::Error) {
+    house.say(format_args!(
+        "only children that are started with `guardhouse` find main, as no note can be left in {}: \
+         {error}",
+        directory.display()
+    ));
+}
+
 fn open_port() -> io::Result<std::net::TcpListener> {
     let port = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
     port.set_nonblocking(true)?;
@@ -135,10 +147,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 
 #[cfg(unix)]
 impl Socket {
-    fn open(directory: &Path) -> io::Result<Self> {
+    fn open(place: &Place) -> io::Result<Self> {
         use std::os::unix::fs::PermissionsExt;
-        let name = uuid::Uuid::new_v4().simple().to_string();
-        let path = directory.join(format!("{}.sock", &name[..12]));
+        let path = place.socket();
         let listener = std::os::unix::net::UnixListener::bind(&path)?;
         // Nobody else can enter the directory, and nobody else could open this if they did.
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
@@ -196,7 +207,7 @@ async fn accept(service: Service, listener: tokio::net::UnixListener) {
 #[cfg(windows)]
 impl Socket {
     /// Chooses a name that nobody can guess. The pipe itself needs the SDK thread's runtime.
-    fn open(_directory: &Path) -> io::Result<Self> {
+    fn open(_place: &Place) -> io::Result<Self> {
         let name = uuid::Uuid::new_v4().simple();
         Ok(Self { path: PathBuf::from(format!(r"\\.\pipe\guardhouse-{name}")) })
     }

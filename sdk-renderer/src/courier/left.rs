@@ -1,7 +1,8 @@
 //! What is left behind for the next main.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use guardhouse_process::losses::Losses;
 use guardhouse_protocol::Channel;
 use guardhouse_protocol::frame::{Frame, MessageId};
 
@@ -74,7 +75,7 @@ impl Courier {
     }
 
     /// How many were given up since the last time for want of room, by channel.
-    pub(crate) fn take_losses(&mut self) -> BTreeMap<&'static str, u64> {
-        std::mem::take(&mut self.losses)
+    pub(crate) fn take_losses(&mut self) -> Losses {
+        self.losses.take()
     }
 }

@@ -12,10 +12,10 @@ pub(super) struct Closing {
     /// When main has to have taken everything.
     until: Instant,
     deadline: Instant,
+    /// Whether it is a panic that ends it. A goodbye would tell main that all is well.
+    pub(super) is_panicking: bool,
     told: Arc<OnceLock<bool>>,
     done: Promised<bool>,
-    /// Whether it is a panic that ends us. That is no good end, so nobody says goodbye.
-    pub(super) is_panicking: bool,
     /// Whether main has everything.
     pub(super) has_all: bool,
 }
@@ -24,7 +24,7 @@ impl Closing {
     pub(super) fn new(deadline: Instant, is_panicking: bool, done: Promised<bool>) -> Self {
         let left = deadline.saturating_duration_since(Instant::now());
         let until = deadline - (left / 4).min(LAST_WORK);
-        Self { until, deadline, told: Arc::default(), done, is_panicking, has_all: false }
+        Self { until, deadline, is_panicking, told: Arc::default(), done, has_all: false }
     }
 
     /// The last flush: until when, and who is told.

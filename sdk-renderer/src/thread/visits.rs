@@ -1,10 +1,12 @@
 //! What comes through the doorway.
 
+use guardhouse_process::losses::Reason;
 use guardhouse_protocol::Channel;
 use guardhouse_protocol::scope::Refusals;
 
 use super::{Closing, Post};
 use crate::house::{Told, Visit};
+use crate::losses::message;
 
 impl Post {
     pub(super) fn handle(&mut self, visit: Visit) {
@@ -16,6 +18,7 @@ impl Post {
                         bytes.len(),
                         channel.name()
                     );
+                    self.house.lose(&message(channel, &bytes, Reason::Invalid));
                     self.house.say(format_args!("{why}; it was dropped"));
                     if let Some(answer) = answer {
                         answer.tell(Told::Declined(why));

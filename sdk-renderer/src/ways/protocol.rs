@@ -11,6 +11,7 @@ mod streams;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::Path;
 
 use bytes::Bytes;
 use guardhouse_protocol::Channel;
@@ -27,19 +28,20 @@ use client::Client;
 /// So many messages may wait for their turn: they go one after another anyway.
 const DEPTH: usize = 8;
 
-/// Opens a line. It says hello, unless main has said welcome on the other way.
+/// Opens a line to the main that listens at this address as long as this note is alive. It says hello, unless main has said welcome on the other way.
 pub(super) async fn open(
     address: SocketAddr,
+    note: &Path,
     hello: &Hello,
     known: Option<Welcome>,
 ) -> Result<Line, NoWay> {
-    let mut client = Client::new(address, RequestHead::default());
+    let mut client = Client::new(address, note, RequestHead::default());
     let welcome = match known {
         Some(welcome) => {
             // Whether anybody is there has to be known all the same. Main wants to hear something on each
             // connection, so this one does not stay.
             client.connect().await.map_err(NoWay::Failed)?;
-            client = Client::new(address, RequestHead::default());
+            client = Client::new(address, note, RequestHead::default());
             welcome
         }
         None => {

@@ -1,9 +1,13 @@
 //! Which main is ours.
 //!
 //! The one that has started this process says so in the environment. Without that it is one that is
-//! the parent of this process, or its parent's and so on, and else the latest of the namespace. Once
-//! a main was ours, another one is so only if it came after ours had died: the restarted application,
-//! not a second instance that ran all the while.
+//! the parent of this process, or its parent's and so on, and else the latest of the namespace: if it is
+//! one that the application has chosen, since that of all who choose none says nothing about whose it is.
+//!
+//! Once a main was ours, another one is so only if it takes its place: the restarted application, not a
+//! second instance that ran all the while. The one that comes after a main that was killed says so in
+//! its note, however late we notice. Nobody knows whom one comes after whose main ended in good order;
+//! there it is the one that was started since, of a namespace that was chosen or with the same spool.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -14,8 +18,8 @@ use guardhouse_protocol::{Namespace, Timestamp};
 
 use super::Found;
 
-/// So long it may take until the end of a main is noticed. Another instance that was started in that
-/// time counts as the restarted one.
+/// So long it may take until the end of a main is noticed that ended in good order. Another instance
+/// that was started in that time counts as the restarted one.
 const GRACE_SECONDS: i64 = 3;
 
 /// No process has more ancestors than are looked at.
@@ -47,16 +51,24 @@ impl Search {
 
     /// The main that is ours, if it lives.
     pub(crate) fn find(&self, namespace: &Namespace) -> Option<Found> {
+        let is_chosen = *namespace != Namespace::DEFAULT;
         match &self.former {
-            Some((Some((path, _)), lost)) => {
-                read(path).or_else(|| self.first(namespace, |main| main.since >= *lost))
-            }
-            Some((None, lost)) => {
-                self.parent(namespace).or_else(|| self.first(namespace, |main| main.since >= *lost))
-            }
+            Some((Some((path, former)), lost)) => read(path).or_else(|| {
+                let is_same = |main: &Meeting| {
+                    is_chosen || former.spool.is_some() && main.spool == former.spool
+                };
+                self.first(namespace, |main| {
+                    main.comes_after(path) || main.since >= *lost && is_same(main)
+                })
+            }),
+            Some((None, lost)) => self
+                .parent(namespace)
+                .or_else(|| self.first(namespace, |main| is_chosen && main.since >= *lost)),
             None => self.parent(namespace).or_else(|| {
-                let is_orphan = self.note.is_some();
-                self.first(namespace, |main| !is_orphan || main.since >= self.began)
+                self.first(namespace, |main| match &self.note {
+                    Some(note) => main.comes_after(note) || is_chosen && main.since >= self.began,
+                    None => is_chosen,
+                })
             }),
         }
     }
@@ -99,15 +111,11 @@ fn now() -> Timestamp {
 /// The processes that this one comes from, the nearest first.
 #[cfg(target_os = "linux")]
 fn ancestors() -> Vec<u32> {
-    let parent = |pid: &u32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name of the program may hold anything, so it is what is behind it that counts.
-        let behind = &stat[stat.rfind(')')? + 1..];
-        let parent = behind.split_ascii_whitespace().nth(1)?.parse().ok()?;
-        (parent > 0).then_some(parent)
-    };
     let myself = std::process::id();
-    std::iter::successors(Some(myself), parent).skip(1).take(GENERATIONS).collect()
+    std::iter::successors(Some(myself), |pid| guardhouse_crash::process::parent_of(*pid))
+        .skip(1)
+        .take(GENERATIONS)
+        .collect()
 }
 
 #[cfg(all(unix, not(target_os = "linux")))]
@@ -139,9 +147,14 @@ mod tests {
         }
 
         fn main(&self, pid: u32, since: i64) -> Posted {
-            let mut main = Meeting::new(Namespace::DEFAULT, Proof::new([7; 32]));
+            self.main_as(pid, since, |_| {})
+        }
+
+        fn main_as(&self, pid: u32, since: i64, say: impl FnOnce(&mut Meeting)) -> Posted {
+            let mut main = Meeting::new(namespace(), Proof::new([7; 32]));
             main.pid = pid;
             main.since = Timestamp::from_unix(since, 0);
+            say(&mut main);
             main.post(&self.0).unwrap()
         }
 
@@ -156,6 +169,10 @@ mod tests {
         }
     }
 
+    fn namespace() -> Namespace {
+        Namespace::new("chosen").unwrap()
+    }
+
     fn path(found: Option<Found>) -> Option<PathBuf> {
         found.map(|(path, _)| path)
     }
@@ -167,7 +184,7 @@ mod tests {
         let folder = Folder::new();
         let early = folder.main(1_000_000, 5);
         let late = folder.main(1_000_001, 6);
-        let found = |search: Search| path(search.find(&Namespace::DEFAULT));
+        let found = |search: Search| path(search.find(&namespace()));
         assert_eq!(found(folder.search(None)).as_deref(), Some(late.path()));
         assert_eq!(found(folder.search(Some(&early))).as_deref(), Some(early.path()));
         if let Some(parent) = ancestors().first() {
@@ -182,8 +199,8 @@ mod tests {
         let ours = folder.main(1_000_000, 5);
         let other = folder.main(1_000_001, 6);
         let mut search = folder.search(Some(&ours));
-        let find = |search: &Search| path(search.find(&Namespace::DEFAULT));
-        search.lose(search.find(&Namespace::DEFAULT));
+        let find = |search: &Search| path(search.find(&namespace()));
+        search.lose(search.find(&namespace()));
         assert_eq!(find(&search).as_deref(), Some(ours.path()), "it lives");
         drop(ours);
         assert_eq!(find(&search), None, "the other one ran all the while");
@@ -191,5 +208,49 @@ mod tests {
         assert_eq!(find(&search).as_deref(), Some(again.path()));
         drop((again, other));
         assert_eq!(find(&search), None);
+    }
+
+    #[test]
+    fn one_that_says_it_comes_after_ours_is_ours_however_long_ago_that_was() {
+        let folder = Folder::new();
+        let ours = folder.main(1_000_000, 5);
+        let name = ours.path().file_name().unwrap().to_str().unwrap().to_owned();
+        let mut search = folder.search(Some(&ours));
+        search.lose(search.find(&namespace()));
+        drop(ours);
+        let again = folder.main_as(1_000_001, 6, |main| main.after = vec![name]);
+        let _other = folder.main(1_000_002, 7);
+        assert_eq!(path(search.find(&namespace())).as_deref(), Some(again.path()));
+    }
+
+    #[test]
+    fn in_the_namespace_of_all_who_chose_none_only_a_main_that_is_known_is_ours() {
+        let folder = Folder::new();
+        let spool = |main: &mut Meeting, name: &str| {
+            main.namespace = Namespace::DEFAULT;
+            main.spool = Some(folder.0.join(name));
+        };
+        let ours = folder.main_as(1_000_000, 5, |main| spool(main, "ours"));
+        let find = |search: &Search| path(search.find(&Namespace::DEFAULT));
+        assert_eq!(find(&folder.search(None)), None, "nobody knows whose it is");
+        let mut search = folder.search(Some(&ours));
+        assert_eq!(find(&search).as_deref(), Some(ours.path()));
+        search.lose(search.find(&Namespace::DEFAULT));
+        drop(ours);
+        let again = folder.main_as(1_000_001, LATE, |main| spool(main, "ours"));
+        let _other = folder.main_as(1_000_002, LATE + 1, |main| spool(main, "other"));
+        assert_eq!(find(&search).as_deref(), Some(again.path()));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn ancestors_are_found_whatever_they_are_called() {
+        let before = std::fs::read("/proc/self/comm").unwrap();
+        let expected = ancestors();
+        assert!(!expected.is_empty());
+        std::fs::write("/proc/self/comm", b"\xff) R 1 \xfe").unwrap();
+        let found = ancestors();
+        std::fs::write("/proc/self/comm", before.trim_ascii_end()).unwrap();
+        assert_eq!(found, expected);
     }
 }

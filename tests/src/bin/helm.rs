@@ -213,7 +213,7 @@ fn obey(guard: &Guard, word: &str, rest: &str) {
             let _ = std::thread::spawn(move || panic!("{message}")).join();
             say(&format!("panicked {}", start.elapsed().as_millis()));
         }
-        "panic-main" => panic!("{rest}"),
+        "unwind" => panic!("{rest}"),
         // A panic on a thread, and an end right after it that nobody sees coming.
         "abort" => {
             if !rest.is_empty() {

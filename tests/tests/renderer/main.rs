@@ -130,6 +130,17 @@ fn a_panic_that_ends_the_process_is_on_mains_disk() {
 }
 
 #[test]
+fn a_panic_of_the_main_thread_is_no_end_in_good_order() {
+    let (_scratch, main, mut helm) = met(&[]);
+    helm.tell("unwind ouch");
+    assert_eq!(main.hear_event()["exception"]["values"][0]["value"], "ouch");
+    let heard = main.hear_until_end();
+    let is_goodbye = |heard: &Heard| matches!(heard, Heard::Goodbye);
+    assert!(!heard.iter().any(is_goodbye), "main judges by the exit code: {heard:?}");
+    assert_eq!(helm.wait().0.code(), Some(101));
+}
+
+#[test]
 fn a_child_without_main_runs_on_and_ends_without_it() {
     let scratch = Scratch::new();
     let mut helm = start(&scratch, &["--shutdown", "200"]);

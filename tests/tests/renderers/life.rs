@@ -98,7 +98,7 @@ fn a_panic_that_aborts_is_a_crash_of_which_main_has_the_panic() {
 
 #[test]
 fn a_panic_of_the_main_thread_is_reported_as_the_panic_and_as_an_end() {
-    let house = told_of(&[], |child| child.tell("panic-main ouch"), "101");
+    let house = told_of(&[], |child| child.tell("unwind ouch"), "101");
     assert_eq!(house.event_saying("ouch")["level"], "fatal");
     assert_eq!(reason_of(&house), "abnormal-exit");
 }

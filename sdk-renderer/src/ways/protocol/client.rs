@@ -1,9 +1,16 @@
 //! Requests over one connection, which is made when it is needed and again when it is gone.
+//!
+//! Each connection is one to main: when it is there, and before anything is said on it, main's note has
+//! to be that of a main that lives. A main that lives then has its port still, so nobody else can be at
+//! the other end; asked before, it could die in between, and whoever took the port would hear our
+//! secret and what is private.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
+use guardhouse_process::meeting::Meeting;
 use guardhouse_protocol::frame::Welcome;
 use guardhouse_protocol::http::{Answer, CURSOR_HEADER, RequestHead, parse_cursor};
 use guardhouse_protocol::limits::KIB;
@@ -28,6 +35,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Client {
     address: SocketAddr,
+    /// The note of main, which says that address as long as main lives.
+    note: PathBuf,
     /// What every request shows.
     head: RequestHead,
     connection: Option<SendRequest<Full<Bytes>>>,
@@ -46,8 +55,8 @@ pub(super) struct Got {
 }
 
 impl Client {
-    pub(super) fn new(address: SocketAddr, head: RequestHead) -> Self {
-        Self { address, head, connection: None }
+    pub(super) fn new(address: SocketAddr, note: &Path, head: RequestHead) -> Self {
+        Self { address, note: note.to_owned(), head, connection: None }
     }
 
     /// From now on each request shows who it is from.
@@ -58,7 +67,7 @@ impl Client {
 
     /// One with a connection of its own.
     pub(super) fn another(&self) -> Self {
-        Self::new(self.address, self.head.clone())
+        Self::new(self.address, &self.note, self.head.clone())
     }
 
     pub(super) async fn connect(&mut self) -> Result<(), String> {
@@ -72,6 +81,9 @@ impl Client {
         let connecting = timeout(PATIENCE, TcpStream::connect(address)).await;
         let stream = connecting.map_err(|_| format!("{address} does not answer"))?;
         let stream = stream.map_err(|error| format!("{address}: {error}"))?;
+        if !self.is_main_there() {
+            return Err(format!("the main that listened at {address} has ended"));
+        }
         let _ = stream.set_nodelay(true);
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
@@ -80,6 +92,13 @@ impl Client {
         tokio::spawn(connection);
         self.connection = Some(sender);
         Ok(())
+    }
+
+    /// Whether main lives, and listens where it did. Of one that was asked after a connection was made
+    /// it is known that the connection is to it.
+    fn is_main_there(&self) -> bool {
+        let main = Meeting::read(&self.note);
+        matches!(main, Ok(Some(main)) if main.address == Some(self.address))
     }
 
     pub(super) async fn post(

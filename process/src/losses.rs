@@ -1,7 +1,8 @@
 //! What was lost, counted by what it was and why, as client reports tell Sentry.
 //!
-//! Whoever drops something counts it: once, where it happens, into a [`Losses`]. All of them flow
-//! together in the outbox, which reports each count exactly once.
+//! Whoever drops something counts it: once, where it happens, into a [`Losses`]. In a renderer they go
+//! to main with the next envelope, as a report; in main all of them flow together in the outbox, which
+//! reports each count exactly once.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -115,7 +116,7 @@ named! {
 /// Counts of what was lost.
 ///
 /// ```
-/// use guardhouse_main::losses::{Category, Losses, Reason};
+/// use guardhouse_process::losses::{Category, Losses, Reason};
 ///
 /// let mut losses = Losses::new();
 /// losses.count(Category::Error, Reason::CacheOverflow, 1);
