@@ -116,6 +116,8 @@ struct Post {
     on_config: Box<dyn Fn(Config) + Send>,
     on_trace: Box<dyn Fn(Trace) + Send>,
     is_paused: bool,
+    /// Whether the present main has said what it wants.
+    has_config: bool,
     closing: Option<Closing>,
 }
 
@@ -149,6 +151,7 @@ impl Post {
             on_config,
             on_trace,
             is_paused: false,
+            has_config: false,
             closing: None,
         }
     }
@@ -251,6 +254,7 @@ impl Post {
         match said {
             Said::Config(config) => {
                 self.is_paused = config.paused == Some(true);
+                self.has_config = true;
                 self.courier.set_paused(self.is_paused);
                 (self.on_config)(config);
             }
@@ -327,6 +331,11 @@ impl Post {
 
     fn take_line(&mut self, line: Line) {
         let is_new = self.courier.connect(line.welcome.renderer_id);
+        // What a former main wanted binds nobody under one that says nothing.
+        if is_new && self.has_config {
+            self.hear(Said::Config(Config::default()));
+            self.has_config = false;
+        }
         let pid = line.main.as_ref().map_or(0, |(_, main)| main.pid);
         self.house.say(format_args!(
             "connected to {} main{} over the {} way",
