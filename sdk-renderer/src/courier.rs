@@ -66,6 +66,8 @@ pub(crate) struct Courier {
     next_order: u64,
     is_connected: bool,
     is_paused: bool,
+    /// The place of the last that main holds in memory only: it said so, and was not flushed since.
+    held_by_main: Option<u64>,
     /// How the last main called this process.
     renderer: Option<Uuid>,
     /// How much of what was captured is held.
@@ -135,6 +137,7 @@ impl Courier {
             next_order: 1,
             is_connected: false,
             is_paused: false,
+            held_by_main: None,
             renderer: None,
             held: 0,
             held_bytes: 0,

@@ -18,6 +18,10 @@ impl Courier {
         let is_new = self.renderer.replace(renderer) != Some(renderer);
         if is_new {
             self.streams.begin_anew();
+            // Nobody can say of that whether the former main wrote it down.
+            if self.held_by_main.take().is_some() {
+                self.fail_flushes();
+            }
             self.drop_waiting(|item| matches!(item.channel, Channel::Scope | Channel::Start));
             self.put_whole(0, 0);
             let place = self.waiting.iter().take_while(|i| i.channel == Channel::Scope).count();
@@ -119,6 +123,9 @@ impl Courier {
             Frame::Reply { id, channel: Channel::Flush, payload } => {
                 let order = self.answered(id, |_| Told::Taken);
                 let is_durable = FlushResult::parse(&payload).is_ok_and(|result| result.durable);
+                if is_durable && self.held_by_main < order {
+                    self.held_by_main = None;
+                }
                 match self.flushes.iter_mut().find(|flush| Some(flush.order) == order) {
                     Some(flush) if is_durable => flush.is_durable = true,
                     Some(flush) => {
@@ -157,6 +164,9 @@ impl Courier {
     fn answered(&mut self, id: MessageId, told: impl FnOnce(Channel) -> Told) -> Option<u64> {
         let mut item = take_first(&mut self.said, |item| item.id == Some(id))?;
         self.count_out(&item);
+        if is_held_in_memory(item.channel) {
+            self.held_by_main = self.held_by_main.max(Some(item.order));
+        }
         if let Some(answer) = item.answer.take() {
             answer.tell(told(item.channel));
         }
@@ -184,4 +194,9 @@ impl Courier {
         self.outstanding.insert(id);
         id
     }
+}
+
+/// Whether main has what it acknowledges on this channel in memory only, until it is flushed.
+fn is_held_in_memory(channel: Channel) -> bool {
+    matches!(channel, Channel::StructuredLog | Channel::Metric)
 }
