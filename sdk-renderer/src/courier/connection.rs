@@ -22,25 +22,8 @@ impl Courier {
             if self.held_by_main.take().is_some() {
                 self.fail_flushes();
             }
-            self.drop_waiting(|item| matches!(item.channel, Channel::Scope | Channel::Start));
-            self.put_whole(0, 0);
-            let place = self.waiting.iter().take_while(|i| i.channel == Channel::Scope).count();
-            let start = Item {
-                id: None,
-                order: 0,
-                channel: Channel::Start,
-                bytes: Bytes::new(),
-                answer: None,
-                is_shelved: false,
-            };
-            self.waiting.insert(place, start);
-            // What lies further back than main remembers would be taken for known.
-            let floor = (self.next_id + place as u64 + 1).saturating_sub(WINDOW);
-            for item in &mut self.waiting {
-                if let Some(id) = item.id.take_if(|id| id.number() < floor) {
-                    self.outstanding.remove(&id);
-                }
-            }
+            self.begin_anew();
+            self.forget_far_ids();
         }
         is_new
     }
@@ -170,7 +153,13 @@ impl Courier {
         if let Some(answer) = item.answer.take() {
             answer.tell(told(item.channel));
         }
-        Some(item.order)
+        let order = item.order;
+        if item.channel == Channel::Scope {
+            self.heard_change(item);
+        } else if item.needs_scope() {
+            self.settle_changes();
+        }
+        Some(order)
     }
 
     fn look_at_flushes(&mut self) {
@@ -185,6 +174,24 @@ impl Courier {
         let done: Vec<_> = self.flushes.iter().filter(is_done).map(|flush| flush.order).collect();
         for order in done {
             self.settle(order, true);
+        }
+    }
+
+    /// What lies further back than a new main remembers would be taken for known: it gets a new id.
+    fn forget_far_ids(&mut self) {
+        while let Some(last) = self.waiting.iter().rposition(|item| item.id.is_some()) {
+            let fresh = self.waiting.iter().take(last).filter(|item| item.id.is_none()).count();
+            let floor = (self.next_id + fresh as u64).saturating_sub(WINDOW);
+            let mut has_far = false;
+            for item in &mut self.waiting {
+                if let Some(id) = item.id.take_if(|id| id.number() < floor) {
+                    self.outstanding.remove(&id);
+                    has_far = true;
+                }
+            }
+            if !has_far {
+                break;
+            }
         }
     }
 
