@@ -7,8 +7,8 @@
 //! is new, it hears the scope as it was first, and then everything that the former one did not
 //! acknowledge, with the changes of the scope between it.
 //!
-//! It holds a bounded number of messages and bytes. What is more than that pushes out the oldest that
-//! has not been said yet, and is counted. Changes of the scope are no such messages: when too many of
+//! It holds a bounded number of messages and bytes. What is more than that pushes out logs and metrics,
+//! then the oldest that has not been said yet, and is counted. Changes of the scope are no such messages: when too many of
 //! them wait, they become [fewer](changes), so that an event never finds less in main than was said
 //! before it.
 
@@ -77,6 +77,8 @@ pub(crate) struct Courier {
     least_changes: changes::Amount,
     /// Whether there are changes of the scope that the shelf will not get from what is held.
     is_shelf_behind: bool,
+    /// Whether something was let go that is on the shelf.
+    is_only_on_shelf: bool,
     losses: BTreeMap<&'static str, u64>,
 }
 
@@ -114,7 +116,11 @@ impl Item {
     /// Whether it is something that the application has captured, as opposed to what is said about the
     /// process.
     fn is_captured(&self) -> bool {
-        self.needs_scope() || matches!(self.channel, Channel::StructuredLog | Channel::Metric)
+        self.needs_scope() || self.is_telemetry()
+    }
+
+    fn is_telemetry(&self) -> bool {
+        matches!(self.channel, Channel::StructuredLog | Channel::Metric)
     }
 
     /// Whether main lays the scope over it.
@@ -154,6 +160,7 @@ impl Courier {
             held_bytes: 0,
             least_changes: changes::Amount::default(),
             is_shelf_behind: true,
+            is_only_on_shelf: false,
             losses: BTreeMap::new(),
         }
     }
@@ -276,14 +283,21 @@ impl Courier {
         }
     }
 
-    /// Lets the oldest go that was not said, or if all was, the oldest.
+    /// Lets logs and metrics go before anything else, and of either the oldest that was not said, or if
+    /// all was, the oldest.
     fn make_room(&mut self) {
         while self.held > self.bounds.items || self.held_bytes > self.bounds.bytes {
-            let lost = take_first(&mut self.waiting, Item::is_captured)
+            let lost = take_first(&mut self.waiting, Item::is_telemetry)
+                .or_else(|| take_first(&mut self.said, Item::is_telemetry))
+                .or_else(|| take_first(&mut self.waiting, Item::is_captured))
                 .or_else(|| take_first(&mut self.said, Item::is_captured));
             let Some(lost) = lost else { break };
             self.count_out(&lost);
-            *self.losses.entry(lost.channel.name()).or_default() += 1;
+            if lost.is_shelved {
+                self.is_only_on_shelf = true;
+            } else {
+                self.count_loss(lost.channel);
+            }
             // It cannot become durable any more.
             let waits = self.flushes.iter().filter(|flush| flush.order > lost.order);
             let waits: Vec<_> = waits.map(|flush| flush.order).collect();
@@ -292,6 +306,10 @@ impl Courier {
             }
             self.settle_changes();
         }
+    }
+
+    fn count_loss(&mut self, channel: Channel) {
+        *self.losses.entry(channel.name()).or_default() += 1;
     }
 
     fn drop_waiting(&mut self, is_dropped: impl Fn(&Item) -> bool) {

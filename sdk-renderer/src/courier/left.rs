@@ -83,8 +83,14 @@ impl Courier {
         }
     }
 
+    /// Whether the shelf has something that is held no more, and that main never acknowledged.
+    pub(crate) fn is_only_on_shelf(&self) -> bool {
+        self.is_only_on_shelf
+    }
+
     /// There is no shelf any more.
     pub(crate) fn clear_shelf(&mut self) {
+        self.is_only_on_shelf = false;
         self.is_shelf_behind = true;
         for item in self.said.iter_mut().chain(&mut self.waiting) {
             item.is_shelved = false;
