@@ -177,8 +177,19 @@ impl Courier {
         }
     }
 
-    /// Takes a message for main.
+    /// Takes a message for main. One that alone is more than may be held costs only itself.
     pub(crate) fn push(&mut self, channel: Channel, bytes: Bytes, answer: Option<Answering>) {
+        if bytes.len() > self.bounds.bytes {
+            let (length, bound) = (bytes.len(), self.bounds.bytes);
+            self.count_loss(channel);
+            if let Some(answer) = answer {
+                answer.tell(Told::Declined(format!(
+                    "{length} bytes are more than may wait for main altogether ({bound}); send less \
+                     at once, or allow more with max_bytes"
+                )));
+            }
+            return;
+        }
         match channel {
             // Each main is told when it is new.
             Channel::Start => {
