@@ -40,6 +40,10 @@ pub(crate) use streams::{Source, read_piece};
 /// the scope and the start, which a new main hears first, have room too.
 const WINDOW: u64 = MESSAGE_WINDOW - 64;
 
+/// So many messages are held at most. With the changes of the scope between them, and those once more
+/// for the shelf, their ids still lie so close together that a new main needs no others.
+pub(crate) const MOST_ITEMS: usize = (WINDOW / 3 - 64) as usize;
+
 /// How much waits at most.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {

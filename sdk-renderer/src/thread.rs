@@ -30,7 +30,7 @@ use sentry::Hub;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
-use crate::courier::{Bounds, Courier, Said, Source, read_piece};
+use crate::courier::{Bounds, Courier, MOST_ITEMS, Said, Source, read_piece};
 use crate::house::House;
 use crate::ways::{Heard, Identity, Line, NoWay, Search, Ways, inherited};
 use closing::Closing;
@@ -134,7 +134,8 @@ enum Event {
 
 impl Post {
     fn new(house: Arc<House>, orders: Orders, ways: Ways) -> Self {
-        let bounds = Bounds { items: orders.max_items.max(1), bytes: orders.max_bytes };
+        let bounds =
+            Bounds { items: orders.max_items.clamp(1, MOST_ITEMS), bytes: orders.max_bytes };
         let Orders {
             namespace, role, name, spool, max_breadcrumbs, on_config, on_trace, seed, ..
         } = orders;
@@ -272,7 +273,7 @@ impl Post {
             self.keeping.hurry(&mut self.courier, &self.house);
         }
         let mut wakes = vec![self.courier.expire_flushes(now), self.beat(now)];
-        if let Some(better) = self.connecting.poll_better(self.courier.is_under_way()) {
+        if let Some(better) = self.connecting.poll_better(now, self.courier.is_under_way()) {
             self.house.say(format_args!("the classic way is there again"));
             self.take_line(better);
         }
