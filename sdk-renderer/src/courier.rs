@@ -213,13 +213,18 @@ impl Courier {
         self.make_room();
     }
 
-    /// Takes a stream for main.
+    /// Takes a stream for main. When too many wait already, it is lost.
     pub(crate) fn add_stream(
         &mut self,
         opening: &StreamOpening,
         source: Source,
         answer: Answering,
     ) {
+        if !self.streams.has_room() {
+            self.count_loss(Channel::Attachment);
+            answer.tell(Told::Lost);
+            return;
+        }
         let order = self.order();
         self.streams.add(order, opening, source, answer);
     }
