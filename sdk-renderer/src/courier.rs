@@ -25,7 +25,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use guardhouse_protocol::frame::MessageId;
-use guardhouse_protocol::limits::{MESSAGE_WINDOW, MIB};
+use guardhouse_protocol::limits::MESSAGE_WINDOW;
 use guardhouse_protocol::scope::{Refusal, ScopeUpdate};
 use guardhouse_protocol::{Channel, Config, StreamOpening, Timestamp, Trace};
 use uuid::Uuid;

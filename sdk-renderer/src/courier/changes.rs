@@ -21,7 +21,7 @@ pub(super) const ITEMS: usize = 256;
 const BYTES: usize = MIB;
 
 /// So many bytes of them wait at most.
-const MOST_BYTES: usize = 16 * MIB;
+const MOST_BYTES: usize = 8 * MIB;
 
 /// How many messages of the scope, and how many bytes.
 #[derive(Clone, Copy, Debug, Default)]
