@@ -74,7 +74,7 @@ impl Courier {
     }
 
     /// Leaves out what has no effect on any event.
-    fn compact_changes(&mut self) {
+    pub(super) fn compact_changes(&mut self) {
         let mut items = VecDeque::with_capacity(self.waiting.len());
         let mut run = Run::default();
         for item in std::mem::take(&mut self.waiting) {
@@ -93,7 +93,7 @@ impl Courier {
     }
 
     /// In place of the first change of the scope that was never said, says all of it.
-    fn state_all_at_once(&mut self) {
+    pub(super) fn state_all_at_once(&mut self) {
         let Some(place) = self.waiting.iter().position(Item::is_unsaid_change) else { return };
         let order = self.waiting[place].order;
         self.drop_waiting(Item::is_unsaid_change);
