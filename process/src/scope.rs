@@ -10,6 +10,8 @@
 //! other processes. What is said to `sentry`'s own scope holds where it holds for `sentry`; of it the
 //! rest of the processes see the breadcrumbs, and what is in the scope of the main thread's hub.
 
+mod compact;
+
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::sync::Mutex;
@@ -23,6 +25,8 @@ use guardhouse_protocol::scope::{
 use sentry::BeforeCallback;
 use sentry::protocol::{Breadcrumb, Context, Level, User, Value};
 use serde::Serialize;
+
+pub use compact::compact;
 
 use crate::running::with_scope;
 use crate::{Clock, call_about_breadcrumb, lock};
@@ -232,7 +236,7 @@ impl Scope<'_> {
 
 /// What the process's threads have said and nobody has taken over yet. The ring holds as many
 /// breadcrumbs as an event shows; a list of changes that grows long is to be taken over by whoever made
-/// it so.
+/// it so, and if nobody does, holds no more than what has an effect, up to a bound.
 pub struct OwnScope {
     clock: Clock,
     max_breadcrumbs: usize,
@@ -256,11 +260,29 @@ pub enum Heard {
 struct Said {
     breadcrumbs: VecDeque<Breadcrumb>,
     changes: Vec<(ScopeUpdate, Timestamp)>,
+    /// How many of them there were when those without an effect were left out.
+    compacted: usize,
     refusals: Refusals,
 }
 
 /// So many changes wait before they are taken over.
 const CHANGES: usize = 256;
+/// So many wait at most, each of which has an effect. A process can hardly mean more of them.
+const MOST_CHANGES: usize = 4096;
+
+impl Said {
+    fn change(&mut self, changes: Vec<ScopeUpdate>, at: Timestamp, max_breadcrumbs: usize) {
+        self.changes.extend(changes.into_iter().map(|change| (change, at)));
+        if self.changes.len() <= CHANGES + 2 * self.compacted {
+            return;
+        }
+        compact(&mut self.changes, |(change, _)| change, max_breadcrumbs);
+        for _ in self.changes.drain(MOST_CHANGES.min(self.changes.len())..) {
+            self.refusals.count(Refusal::TooManyKeys);
+        }
+        self.compacted = self.changes.len();
+    }
+}
 
 impl OwnScope {
     /// A scope with nothing in it. `heard` is called on the application's thread each time something
@@ -332,15 +354,16 @@ impl OwnScope {
                 said.breadcrumbs.clear();
             }
             said.refusals.add(refusals);
-            said.changes.extend(changes.into_iter().map(|change| (change, at)));
-            said.changes.len() > CHANGES
+            let is_long = said.changes.len() + changes.len() > CHANGES;
+            said.change(changes, at, self.max_breadcrumbs);
+            is_long
         };
         (self.heard)(if is_long { Heard::TooMuch } else { Heard::Change });
     }
 
     /// Takes over what was said: each change with its time, in order, and what was refused.
     pub fn take(&self) -> (Vec<(ScopeUpdate, Timestamp)>, Refusals) {
-        let Said { breadcrumbs, mut changes, mut refusals } =
+        let Said { breadcrumbs, mut changes, mut refusals, .. } =
             std::mem::take(&mut *lock(&self.said));
         let at = self.now();
         for breadcrumb in breadcrumbs {
@@ -500,5 +523,23 @@ mod tests {
         assert!(!set(0));
         assert!((1..=CHANGES).any(set));
         assert_eq!(contribution(&scope).0.fields().count(), 1);
+    }
+
+    #[test]
+    fn what_nobody_takes_over_does_not_pile_up() {
+        let scope = OwnScope::new(3, None, drop);
+        for number in 0..10_000 {
+            scope.configure(|scope| scope.set_tag("tag", number));
+            assert!(lock(&scope.said).changes.len() <= CHANGES + 2);
+        }
+        let tag = contribution(&scope).0.get(&Field::tag("tag").unwrap()).unwrap().clone();
+        assert_eq!(tag.value().text(), "\"9999\"");
+
+        for number in 0..30_000 {
+            scope.configure(|scope| scope.set_tag(&number.to_string(), 1));
+        }
+        let (changes, refusals) = scope.take();
+        assert!(changes.len() <= 3 * MOST_CHANGES);
+        assert!(!refusals.is_empty());
     }
 }

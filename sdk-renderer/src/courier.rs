@@ -4,13 +4,15 @@
 //! It owns no socket and no clock. Frames for whichever connection there is come out of
 //! [`poll`](Courier::poll); what main answers goes into [`handle`](Courier::handle). A message keeps its
 //! [id](MessageId) until main has acknowledged it, on however many connections it is said. When main
-//! is new, it hears all of the scope first, and then everything that the former one did not acknowledge.
+//! is new, it hears the scope as it was first, and then everything that the former one did not
+//! acknowledge, with the changes of the scope between it.
 //!
-//! It holds a bounded number of messages and bytes. What is more than that pushes out the oldest that
-//! has not been said yet, and is counted. Changes of the scope are no such messages: when too many of
-//! them wait, they become one statement of all of it, so that an event never finds less in main than
-//! was said before it, perhaps more.
+//! It holds a bounded number of messages and bytes. What is more than that pushes out logs and metrics,
+//! then the oldest that has not been said yet, and is counted. Changes of the scope are no such messages: when too many of
+//! them wait, they become [fewer](changes), so that an event never finds less in main than was said
+//! before it.
 
+mod changes;
 mod connection;
 mod left;
 mod scope;
@@ -24,7 +26,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use guardhouse_process::losses::{Losses, Reason};
 use guardhouse_protocol::frame::MessageId;
-use guardhouse_protocol::limits::{MESSAGE_WINDOW, MIB};
+use guardhouse_protocol::limits::MESSAGE_WINDOW;
 use guardhouse_protocol::scope::{Refusal, ScopeUpdate};
 use guardhouse_protocol::{Channel, Config, StreamOpening, Timestamp, Trace};
 use uuid::Uuid;
@@ -40,9 +42,9 @@ pub(crate) use streams::{Source, read_piece};
 /// the scope and the start, which a new main hears first, have room too.
 const WINDOW: u64 = MESSAGE_WINDOW - 64;
 
-/// When so many messages of the scope wait, or so many bytes, they become one statement.
-const SCOPE_ITEMS: usize = 256;
-const SCOPE_BYTES: usize = MIB;
+/// So many messages are held at most. With the changes of the scope between them, and those once more
+/// for the shelf, their ids still lie so close together that a new main needs no others.
+pub(crate) const MOST_ITEMS: usize = (WINDOW / 3 - 64) as usize;
 
 /// How much waits at most.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +62,8 @@ pub(crate) struct Courier {
     said: VecDeque<Item>,
     /// What is to be said, in order; first of all what a former connection has left.
     waiting: VecDeque<Item>,
+    /// Changes of the scope that main has heard, while something older has no answer.
+    heard: VecDeque<Item>,
     streams: Streams,
     flushes: Vec<Flush>,
     /// The ids of messages that main has not answered.
@@ -68,16 +72,19 @@ pub(crate) struct Courier {
     next_order: u64,
     is_connected: bool,
     is_paused: bool,
+    /// The place of the last that main holds in memory only: it said so, and was not flushed since.
+    held_by_main: Option<u64>,
     /// How the last main called this process.
     renderer: Option<Uuid>,
     /// How much of what was captured is held.
     held: usize,
     held_bytes: usize,
-    /// How many messages of the scope wait, and how many bytes.
-    scope_items: usize,
-    scope_bytes: usize,
-    /// From how many bytes on they become one statement.
-    scope_bytes_bound: usize,
+    /// How many changes of the scope were left when they became fewer.
+    least_changes: changes::Amount,
+    /// Whether there are changes of the scope that the shelf will not get from what is held.
+    is_shelf_behind: bool,
+    /// Whether something was let go that is on the shelf.
+    is_only_on_shelf: bool,
     losses: Losses,
 }
 
@@ -108,18 +115,33 @@ pub(crate) enum Said {
 }
 
 impl Item {
+    fn new(order: u64, channel: Channel, bytes: Bytes) -> Self {
+        Self { id: None, order, channel, bytes, answer: None, is_shelved: false }
+    }
+
     /// Whether it is something that the application has captured, as opposed to what is said about the
     /// process.
     fn is_captured(&self) -> bool {
-        is_captured(self.channel)
+        self.needs_scope() || self.is_telemetry()
     }
-}
 
-fn is_captured(channel: Channel) -> bool {
-    matches!(
-        channel,
-        Channel::Envelope | Channel::Feedback | Channel::StructuredLog | Channel::Metric
-    )
+    fn is_telemetry(&self) -> bool {
+        matches!(self.channel, Channel::StructuredLog | Channel::Metric)
+    }
+
+    /// Whether main lays the scope over it.
+    fn needs_scope(&self) -> bool {
+        matches!(self.channel, Channel::Envelope | Channel::Feedback)
+    }
+
+    /// Whether it is a change of the scope, as opposed to what a new main hears in front of all.
+    fn is_change(&self) -> bool {
+        self.channel == Channel::Scope && self.order > 0
+    }
+
+    fn is_unsaid_change(&self) -> bool {
+        self.is_change() && self.id.is_none()
+    }
 }
 
 /// What the process says.
@@ -130,6 +152,7 @@ impl Courier {
             statement: Statement::new(max_breadcrumbs),
             said: VecDeque::new(),
             waiting: VecDeque::new(),
+            heard: VecDeque::new(),
             streams: Streams::default(),
             flushes: Vec::new(),
             outstanding: BTreeSet::new(),
@@ -137,12 +160,13 @@ impl Courier {
             next_order: 1,
             is_connected: false,
             is_paused: false,
+            held_by_main: None,
             renderer: None,
             held: 0,
             held_bytes: 0,
-            scope_items: 0,
-            scope_bytes: 0,
-            scope_bytes_bound: SCOPE_BYTES,
+            least_changes: changes::Amount::default(),
+            is_shelf_behind: true,
+            is_only_on_shelf: false,
             losses: Losses::new(),
         }
     }
@@ -159,8 +183,19 @@ impl Courier {
         }
     }
 
-    /// Takes a message for main.
+    /// Takes a message for main. One that alone is more than may be held costs only itself.
     pub(crate) fn push(&mut self, channel: Channel, bytes: Bytes, answer: Option<Answering>) {
+        if bytes.len() > self.bounds.bytes {
+            let (length, bound) = (bytes.len(), self.bounds.bytes);
+            self.losses.add(&message(channel, &bytes, Reason::Invalid));
+            if let Some(answer) = answer {
+                answer.tell(Told::Declined(format!(
+                    "{length} bytes are more than may wait for main altogether ({bound}); send less \
+                     at once, or allow more with max_bytes"
+                )));
+            }
+            return;
+        }
         match channel {
             // Each main is told when it is new.
             Channel::Start => {
@@ -180,13 +215,18 @@ impl Courier {
         self.make_room();
     }
 
-    /// Takes a stream for main.
+    /// Takes a stream for main. When too many wait already, it is lost.
     pub(crate) fn add_stream(
         &mut self,
         opening: &StreamOpening,
         source: Source,
         answer: Answering,
     ) {
+        if !self.streams.has_room() {
+            // Who gave the stream counts it.
+            answer.tell(Told::Lost);
+            return;
+        }
         let order = self.order();
         self.streams.add(order, opening, source, answer);
     }
@@ -236,9 +276,7 @@ impl Courier {
         for bytes in self.statement.take_for_main() {
             self.put(Channel::Scope, bytes, None);
         }
-        if self.scope_items > SCOPE_ITEMS || self.scope_bytes > self.scope_bytes_bound {
-            self.state_all_at_once();
-        }
+        self.bound_changes();
     }
 
     fn order(&mut self) -> u64 {
@@ -249,59 +287,47 @@ impl Courier {
 
     fn put(&mut self, channel: Channel, bytes: Bytes, answer: Option<Answering>) {
         let order = self.order();
-        let item = Item { id: None, order, channel, bytes, answer, is_shelved: false };
-        self.count_in(&item);
-        self.waiting.push_back(item);
-    }
-
-    fn count_in(&mut self, item: &Item) {
+        let item = Item { answer, ..Item::new(order, channel, bytes) };
         if item.is_captured() {
             self.held += 1;
             self.held_bytes += item.bytes.len();
-        } else if item.channel == Channel::Scope {
-            self.scope_items += 1;
-            self.scope_bytes += item.bytes.len();
         }
+        self.waiting.push_back(item);
     }
 
     fn count_out(&mut self, item: &Item) {
         if item.is_captured() {
             self.held -= 1;
             self.held_bytes -= item.bytes.len();
-        } else if item.channel == Channel::Scope {
-            self.scope_items -= 1;
-            self.scope_bytes -= item.bytes.len();
         }
         if let Some(id) = item.id {
             self.outstanding.remove(&id);
         }
     }
 
-    /// Lets the oldest go that was not said, or if all was, the oldest.
+    /// Lets logs and metrics go before anything else, and of either the oldest that was not said, or if
+    /// all was, the oldest.
     fn make_room(&mut self) {
         while self.held > self.bounds.items || self.held_bytes > self.bounds.bytes {
-            let lost = take_first(&mut self.waiting, Item::is_captured)
+            let lost = take_first(&mut self.waiting, Item::is_telemetry)
+                .or_else(|| take_first(&mut self.said, Item::is_telemetry))
+                .or_else(|| take_first(&mut self.waiting, Item::is_captured))
                 .or_else(|| take_first(&mut self.said, Item::is_captured));
             let Some(lost) = lost else { break };
             self.count_out(&lost);
-            self.losses.add(&message(lost.channel, &lost.bytes, Reason::QueueOverflow));
+            if lost.is_shelved {
+                self.is_only_on_shelf = true;
+            } else {
+                self.losses.add(&message(lost.channel, &lost.bytes, Reason::QueueOverflow));
+            }
             // It cannot become durable any more.
             let waits = self.flushes.iter().filter(|flush| flush.order > lost.order);
             let waits: Vec<_> = waits.map(|flush| flush.order).collect();
             for order in waits {
                 self.settle(order, false);
             }
+            self.settle_changes();
         }
-    }
-
-    /// In place of the changes of the scope that have not been said, says all of it.
-    fn state_all_at_once(&mut self) {
-        let is_change = |item: &Item| item.channel == Channel::Scope && item.id.is_none();
-        let Some(place) = self.waiting.iter().position(is_change) else { return };
-        let order = self.waiting[place].order;
-        self.drop_waiting(is_change);
-        let whole = self.put_whole(place, order);
-        self.scope_bytes_bound = SCOPE_BYTES + 2 * whole;
     }
 
     fn drop_waiting(&mut self, is_dropped: impl Fn(&Item) -> bool) {
@@ -312,19 +338,6 @@ impl Courier {
                 self.waiting.push_back(item);
             }
         }
-    }
-
-    /// Puts all of the scope in at a place. Says how many bytes that are.
-    fn put_whole(&mut self, place: usize, order: u64) -> usize {
-        let mut length = 0;
-        for (index, bytes) in (place..).zip(self.statement.take_whole_for_main()) {
-            length += bytes.len();
-            let channel = Channel::Scope;
-            let item = Item { id: None, order, channel, bytes, answer: None, is_shelved: false };
-            self.count_in(&item);
-            self.waiting.insert(index, item);
-        }
-        length
     }
 
     fn settle(&mut self, order: u64, is_durable: bool) {

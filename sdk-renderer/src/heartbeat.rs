@@ -282,4 +282,19 @@ mod tests {
         let status = said(&house);
         assert_eq!((status.anr_threshold, status.poll_interval), (LONGEST, LONGEST / 2));
     }
+
+    #[test]
+    fn however_often_a_thread_pauses_the_sdk_thread_is_asked_once() {
+        let house = house();
+        let heartbeat = Heartbeat::begin(&house, "worker");
+        for _ in 0..1000 {
+            heartbeat.resume();
+            heartbeat.pause();
+        }
+        let visits = || std::iter::from_fn(|| house.doorway().next()).count();
+        assert_eq!(visits(), 1);
+        house.hear_heartbeats();
+        heartbeat.resume();
+        assert_eq!(visits(), 1);
+    }
 }

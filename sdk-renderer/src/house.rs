@@ -34,6 +34,8 @@ pub(crate) struct House {
     heartbeats: Mutex<Heartbeats>,
     /// Whether the SDK thread has been told that the scope has changed, and has not looked yet.
     is_scope_announced: AtomicBool,
+    /// The same of the heartbeats.
+    are_heartbeats_announced: AtomicBool,
     /// The way on which main is reached, if it is.
     way: Mutex<Option<Way>>,
     is_closing: AtomicBool,
@@ -69,7 +71,7 @@ pub(crate) enum Visit {
     Message { channel: Channel, bytes: Bytes, answer: Option<Answering> },
     /// The process's own scope has changed. It is said once until the thread takes that over.
     Scope,
-    /// There is a heartbeat more or less than before.
+    /// There is a heartbeat more or less than before. It is said once until the thread looks at them.
     Heartbeats,
     /// A large attachment, read piece by piece.
     Stream { opening: StreamOpening, source: Box<dyn Read + Send>, answer: Answering },
@@ -160,6 +162,7 @@ impl House {
             doorway: Doorway::new(),
             heartbeats: Mutex::default(),
             is_scope_announced: AtomicBool::new(false),
+            are_heartbeats_announced: AtomicBool::new(false),
             way: Mutex::new(None),
             is_closing: AtomicBool::new(false),
             flushes: Mutex::default(),
@@ -258,7 +261,9 @@ impl House {
 
     /// Has the SDK thread look at the heartbeats.
     pub(crate) fn stir_heartbeats(&self) {
-        let _ = self.doorway.enter(Visit::Heartbeats);
+        if !self.are_heartbeats_announced.swap(true, Ordering::AcqRel) {
+            let _ = self.doorway.enter(Visit::Heartbeats);
+        }
     }
 
     /// On which way main is reached, if it is.
@@ -285,6 +290,12 @@ impl House {
 
     pub(crate) fn doorway(&self) -> &Doorway<Visit> {
         &self.doorway
+    }
+
+    /// From now on a heartbeat more or less is worth a visit again.
+    pub(crate) fn hear_heartbeats(&self) {
+        // What was announced before this is seen by whoever looks after it.
+        self.are_heartbeats_announced.swap(false, Ordering::AcqRel);
     }
 
     /// From now on a change of the scope is worth a visit again.

@@ -30,7 +30,7 @@ use sentry::Hub;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
-use crate::courier::{Bounds, Courier, Said, Source, read_piece};
+use crate::courier::{Bounds, Courier, MOST_ITEMS, Said, Source, read_piece};
 use crate::house::House;
 use crate::ways::{Heard, Identity, Line, NoWay, Search, Ways, inherited};
 use closing::Closing;
@@ -116,6 +116,8 @@ struct Post {
     on_config: Box<dyn Fn(Config) + Send>,
     on_trace: Box<dyn Fn(Trace) + Send>,
     is_paused: bool,
+    /// Whether the present main has said what it wants.
+    has_config: bool,
     closing: Option<Closing>,
 }
 
@@ -132,7 +134,8 @@ enum Event {
 
 impl Post {
     fn new(house: Arc<House>, orders: Orders, ways: Ways) -> Self {
-        let bounds = Bounds { items: orders.max_items.max(1), bytes: orders.max_bytes };
+        let bounds =
+            Bounds { items: orders.max_items.clamp(1, MOST_ITEMS), bytes: orders.max_bytes };
         let Orders {
             namespace, role, name, spool, max_breadcrumbs, on_config, on_trace, seed, ..
         } = orders;
@@ -149,6 +152,7 @@ impl Post {
             on_config,
             on_trace,
             is_paused: false,
+            has_config: false,
             closing: None,
         }
     }
@@ -254,6 +258,7 @@ impl Post {
         match said {
             Said::Config(config) => {
                 self.is_paused = config.paused == Some(true);
+                self.has_config = true;
                 self.courier.set_paused(self.is_paused);
                 (self.on_config)(config);
             }
@@ -271,7 +276,7 @@ impl Post {
             self.keeping.hurry(&mut self.courier, &self.house);
         }
         let mut wakes = vec![self.courier.expire_flushes(now), self.beat(now)];
-        if let Some(better) = self.connecting.poll_better(self.courier.is_under_way()) {
+        if let Some(better) = self.connecting.poll_better(now, self.courier.is_under_way()) {
             self.house.say(format_args!("the classic way is there again"));
             self.take_line(better);
         }
@@ -332,6 +337,11 @@ impl Post {
 
     fn take_line(&mut self, line: Line) {
         let is_new = self.courier.connect(line.welcome.renderer_id);
+        // What a former main wanted binds nobody under one that says nothing.
+        if is_new && self.has_config {
+            self.hear(Said::Config(Config::default()));
+            self.has_config = false;
+        }
         let pid = line.main.as_ref().map_or(0, |(_, main)| main.pid);
         self.house.say(format_args!(
             "connected to {} main{} over the {} way",

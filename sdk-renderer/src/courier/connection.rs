@@ -18,25 +18,12 @@ impl Courier {
         let is_new = self.renderer.replace(renderer) != Some(renderer);
         if is_new {
             self.streams.begin_anew();
-            self.drop_waiting(|item| matches!(item.channel, Channel::Scope | Channel::Start));
-            self.put_whole(0, 0);
-            let place = self.waiting.iter().take_while(|i| i.channel == Channel::Scope).count();
-            let start = Item {
-                id: None,
-                order: 0,
-                channel: Channel::Start,
-                bytes: Bytes::new(),
-                answer: None,
-                is_shelved: false,
-            };
-            self.waiting.insert(place, start);
-            // What lies further back than main remembers would be taken for known.
-            let floor = (self.next_id + place as u64 + 1).saturating_sub(WINDOW);
-            for item in &mut self.waiting {
-                if let Some(id) = item.id.take_if(|id| id.number() < floor) {
-                    self.outstanding.remove(&id);
-                }
+            // Nobody can say of that whether the former main wrote it down.
+            if self.held_by_main.take().is_some() {
+                self.fail_flushes();
             }
+            self.begin_anew();
+            self.forget_far_ids();
         }
         is_new
     }
@@ -119,6 +106,9 @@ impl Courier {
             Frame::Reply { id, channel: Channel::Flush, payload } => {
                 let order = self.answered(id, |_| Told::Taken);
                 let is_durable = FlushResult::parse(&payload).is_ok_and(|result| result.durable);
+                if is_durable && self.held_by_main < order {
+                    self.held_by_main = None;
+                }
                 match self.flushes.iter_mut().find(|flush| Some(flush.order) == order) {
                     Some(flush) if is_durable => flush.is_durable = true,
                     Some(flush) => {
@@ -157,10 +147,19 @@ impl Courier {
     fn answered(&mut self, id: MessageId, told: impl FnOnce(Channel) -> Told) -> Option<u64> {
         let mut item = take_first(&mut self.said, |item| item.id == Some(id))?;
         self.count_out(&item);
+        if is_held_in_memory(item.channel) {
+            self.held_by_main = self.held_by_main.max(Some(item.order));
+        }
         if let Some(answer) = item.answer.take() {
             answer.tell(told(item.channel));
         }
-        Some(item.order)
+        let order = item.order;
+        if item.channel == Channel::Scope {
+            self.heard_change(item);
+        } else if item.needs_scope() {
+            self.settle_changes();
+        }
+        Some(order)
     }
 
     fn look_at_flushes(&mut self) {
@@ -178,10 +177,33 @@ impl Courier {
         }
     }
 
+    /// What lies further back than a new main remembers would be taken for known: it gets a new id.
+    fn forget_far_ids(&mut self) {
+        while let Some(last) = self.waiting.iter().rposition(|item| item.id.is_some()) {
+            let fresh = self.waiting.iter().take(last).filter(|item| item.id.is_none()).count();
+            let floor = (self.next_id + fresh as u64).saturating_sub(WINDOW);
+            let mut has_far = false;
+            for item in &mut self.waiting {
+                if let Some(id) = item.id.take_if(|id| id.number() < floor) {
+                    self.outstanding.remove(&id);
+                    has_far = true;
+                }
+            }
+            if !has_far {
+                break;
+            }
+        }
+    }
+
     fn name(&mut self, item: &mut Item) -> MessageId {
         let next_id = &mut self.next_id;
         let id = *item.id.get_or_insert_with(|| take_id(next_id));
         self.outstanding.insert(id);
         id
     }
+}
+
+/// Whether main has what it acknowledges on this channel in memory only, until it is flushed.
+fn is_held_in_memory(channel: Channel) -> bool {
+    matches!(channel, Channel::StructuredLog | Channel::Metric)
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use guardhouse_process::losses::Losses;
 use guardhouse_protocol::Channel;
 use guardhouse_protocol::frame::{Frame, MessageId};
+use guardhouse_protocol::scope::ScopeMessage;
 
-use super::{Courier, take_id};
+use super::{Courier, Item, changes, take_id};
 
 impl Courier {
     /// Whether main has all that was captured.
@@ -21,7 +22,8 @@ impl Courier {
 
     /// How much of what is on the shelf main has not acknowledged.
     pub(crate) fn shelved(&self) -> usize {
-        self.said.iter().chain(&self.waiting).filter(|item| item.is_shelved).count()
+        let held = self.said.iter().chain(&self.waiting);
+        held.filter(|item| item.is_captured() && item.is_shelved).count()
     }
 
     /// What belongs on the shelf and is not there yet, from now on counted as being there.
@@ -29,20 +31,44 @@ impl Courier {
         if !self.has_unshelved() {
             return Vec::new();
         }
-        let message = |id, channel, payload| Frame::Message { id, channel, payload };
         let mut frames = Vec::new();
-        for bytes in self.statement.take_for_shelf() {
-            frames.push(message(take_id(&mut self.next_id), Channel::Scope, bytes));
+        let mut updates = Vec::new();
+        if std::mem::take(&mut self.is_shelf_behind) {
+            updates = self.statement.before();
+            for item in self.changes() {
+                item.is_shelved = false;
+            }
         }
-        for item in self.said.iter_mut().chain(&mut self.waiting) {
-            if item.is_captured() && !item.is_shelved {
+        let mut items: Vec<_> =
+            self.heard.iter_mut().chain(&mut self.said).chain(&mut self.waiting).collect();
+        items.sort_by_key(|item| item.order);
+        let is_missing = |item: &&mut Item| item.is_captured() && !item.is_shelved;
+        let end = items.iter().rposition(is_missing).map_or(0, |last| last + 1);
+        for item in &mut items[..end] {
+            if item.is_shelved || item.order == 0 {
+                continue;
+            }
+            if item.is_change() {
                 item.is_shelved = true;
+                updates.extend(changes::updates(item));
+            } else if item.is_captured() {
+                item.is_shelved = true;
+                for bytes in ScopeMessage::write(&std::mem::take(&mut updates)) {
+                    let id = take_id(&mut self.next_id);
+                    frames.push(Frame::Message { id, channel: Channel::Scope, payload: bytes });
+                }
                 let id = *item.id.get_or_insert_with(|| take_id(&mut self.next_id));
                 self.outstanding.insert(id);
-                frames.push(message(id, item.channel, item.bytes.clone()));
+                let (channel, payload) = (item.channel, item.bytes.clone());
+                frames.push(Frame::Message { id, channel, payload });
             }
         }
         frames
+    }
+
+    fn changes(&mut self) -> impl Iterator<Item = &mut Item> {
+        let held = self.heard.iter_mut().chain(&mut self.said).chain(&mut self.waiting);
+        held.filter(|item| item.is_change())
     }
 
     /// These could not be put on the shelf.
@@ -52,15 +78,21 @@ impl Courier {
             _ => None,
         });
         let ids: BTreeSet<MessageId> = ids.collect();
-        self.statement.clear_shelf();
+        self.is_shelf_behind = true;
         for item in self.said.iter_mut().chain(&mut self.waiting) {
             item.is_shelved &= !item.id.is_some_and(|id| ids.contains(&id));
         }
     }
 
+    /// Whether the shelf has something that is held no more, and that main never acknowledged.
+    pub(crate) fn is_only_on_shelf(&self) -> bool {
+        self.is_only_on_shelf
+    }
+
     /// There is no shelf any more.
     pub(crate) fn clear_shelf(&mut self) {
-        self.statement.clear_shelf();
+        self.is_only_on_shelf = false;
+        self.is_shelf_behind = true;
         for item in self.said.iter_mut().chain(&mut self.waiting) {
             item.is_shelved = false;
         }
@@ -72,6 +104,7 @@ impl Courier {
         self.streams.give_up();
         self.said.clear();
         self.waiting.clear();
+        self.heard.clear();
     }
 
     /// How many were given up since the last time for want of room, by channel.

@@ -2,7 +2,8 @@
 //!
 //! Of each, only what main has not made durable is held, a megabyte at most. So after a failover it
 //! goes on where main is; but a new main, which has nothing of it, can have only one of which nothing
-//! was let go yet. Whoever sends another is told that it is lost.
+//! was let go yet. Whoever sends another is told that it is lost; so is whoever sends one that main
+//! does not want to go on with, or more at a time than are held.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -17,6 +18,9 @@ use crate::house::{Answering, Told};
 
 /// So many are on their way at once; the others wait.
 const AT_ONCE: usize = 4;
+
+/// So many are held at most. Each has a source of the application's, such as an open file.
+const MOST: usize = 64;
 
 /// Where the bytes of a stream come from.
 pub(crate) type Source = Box<dyn Read + Send>;
@@ -77,6 +81,11 @@ impl Streams {
             is_read: false,
             is_last_sent: false,
         });
+    }
+
+    /// Whether there is room for one more.
+    pub(super) fn has_room(&self) -> bool {
+        self.streams.len() < MOST
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -151,6 +160,8 @@ impl Streams {
                 }
                 Told::Lost
             }
+            // It had taken the beginning, and does not know of it any more.
+            Frame::Declined { .. } if self.streams[index].is_resumed() => Told::Lost,
             Frame::Declined { reason, .. } => Told::Declined(reason),
             Frame::Reply { payload, .. } => Told::Reply(payload),
             other => return Some(other),
@@ -194,6 +205,11 @@ impl Streams {
 }
 
 impl Stream {
+    /// Whether main was asked to go on with what it had before.
+    fn is_resumed(&self) -> bool {
+        self.phase == Phase::Opening && self.end > 0
+    }
+
     fn has_more(&self) -> bool {
         let is_open = self.phase == Phase::Open;
         is_open && (self.sent < self.end || self.is_read && !self.is_last_sent)

@@ -20,6 +20,9 @@ const UNWANTED: Duration = Duration::from_secs(10);
 /// Between trying the classic way while the protocol serves.
 const BETTER_SOONEST: Duration = Duration::from_secs(1);
 const BETTER_LATEST: Duration = Duration::from_secs(60);
+/// So long what is under way may take before the better way is taken all the same. Then it is said
+/// again there, and main knows it by its id.
+const BETTER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A line that ends sooner was none.
 const WORTHWHILE: Duration = Duration::from_secs(1);
@@ -49,8 +52,8 @@ enum Better {
     None,
     At(Instant),
     Opening(Opening),
-    /// It is there, and waits until what is under way is answered.
-    Ready(Box<Line>),
+    /// It is there, and waits until what is under way is answered, but no longer than until then.
+    Ready(Box<Line>, Instant),
 }
 
 impl Connecting {
@@ -107,7 +110,8 @@ impl Connecting {
                 }));
                 None
             }
-            Better::Opening(_) | Better::Ready(_) => None,
+            Better::Opening(_) => None,
+            Better::Ready(_, until) => Some(until),
         }
     }
 
@@ -152,7 +156,7 @@ impl Connecting {
         self.has_failed = false;
         self.words.clear();
         self.again_at = None;
-        if !matches!(self.better, Better::Ready(_)) {
+        if !matches!(self.better, Better::Ready(..)) {
             self.better = Better::None;
         }
     }
@@ -173,7 +177,7 @@ impl Connecting {
         if let Better::Opening(opening) = &self.better {
             opening.abort();
         }
-        if !matches!(self.better, Better::Ready(_)) {
+        if !matches!(self.better, Better::Ready(..)) {
             self.better = Better::None;
         }
         self.ways.lose(line);
@@ -190,7 +194,7 @@ impl Connecting {
     }
 
     pub(super) fn keep_better(&mut self, line: Line) {
-        self.better = Better::Ready(Box::new(line));
+        self.better = Better::Ready(Box::new(line), Instant::now() + BETTER_PATIENCE);
     }
 
     pub(super) fn no_better(&mut self) {
@@ -198,17 +202,18 @@ impl Connecting {
     }
 
     pub(super) fn has_better(&self) -> bool {
-        matches!(self.better, Better::Ready(_))
+        matches!(self.better, Better::Ready(..))
     }
 
-    /// The better line, once nothing is under way on the other one.
-    pub(super) fn poll_better(&mut self, is_under_way: bool) -> Option<Line> {
-        if is_under_way { None } else { self.take_better() }
+    /// The better line, once nothing is under way on the other one, or that takes too long.
+    pub(super) fn poll_better(&mut self, now: Instant, is_under_way: bool) -> Option<Line> {
+        let is_over = matches!(self.better, Better::Ready(_, until) if until <= now);
+        if is_under_way && !is_over { None } else { self.take_better() }
     }
 
     pub(super) fn take_better(&mut self) -> Option<Line> {
         match std::mem::replace(&mut self.better, Better::None) {
-            Better::Ready(line) => Some(*line),
+            Better::Ready(line, _) => Some(*line),
             other => {
                 self.better = other;
                 None

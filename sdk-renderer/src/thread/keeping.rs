@@ -63,7 +63,7 @@ impl Keeping {
     ) -> Option<Instant> {
         if is_connected {
             if self.shelf.is_some() && courier.shelved() == 0 {
-                self.clear(courier);
+                self.end_shelf(courier);
             }
             return None;
         }
@@ -89,13 +89,17 @@ impl Keeping {
             self.put(courier, house);
         }
         if self.shelf.is_some() && courier.shelved() == 0 {
-            self.clear(courier);
+            self.end_shelf(courier);
         }
         self.shelf = None;
     }
 
-    fn clear(&mut self, courier: &mut Courier) {
-        if let Some(shelf) = self.shelf.take() {
+    /// Nothing on the shelf is held any more: it is taken away, or if there is something on it that no
+    /// main has taken, left to main.
+    fn end_shelf(&mut self, courier: &mut Courier) {
+        if let Some(shelf) = self.shelf.take()
+            && !courier.is_only_on_shelf()
+        {
             let _ = shelf.remove();
         }
         courier.clear_shelf();

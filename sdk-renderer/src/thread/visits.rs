@@ -35,7 +35,7 @@ impl Post {
                 self.take_own_scope();
                 self.courier.state_scope();
             }
-            Visit::Heartbeats => {}
+            Visit::Heartbeats => self.house.hear_heartbeats(),
             Visit::Stream { opening, source, answer } => {
                 self.courier.add_stream(&opening, source, answer);
             }

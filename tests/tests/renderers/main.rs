@@ -61,7 +61,9 @@ impl House {
     /// A process that main has not started finds it by its namespace.
     #[track_caller]
     fn foreign(&self, name: &str, options: &[&str]) -> Desk {
-        helm::start(HELM, &runtime_of(self.cache.path()), name, options)
+        // A process that main has not started looks for it by a namespace that it was given.
+        let options = [&["--namespace", "sentry-ipc"], options].concat();
+        helm::start(HELM, &runtime_of(self.cache.path()), name, &options)
     }
 
     /// How main knows a renderer: its way, its role, its process.
