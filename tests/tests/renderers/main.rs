@@ -58,12 +58,10 @@ impl House {
         child_of(&mut self.desk, &self.cache, name, options)
     }
 
-    /// A process that main has not started finds it by its namespace.
+    /// A process that main has not started finds it by its namespace, if that is the application's own.
     #[track_caller]
     fn foreign(&self, name: &str, options: &[&str]) -> Desk {
-        // A process that main has not started looks for it by a namespace that it was given.
-        let options = [&["--namespace", "sentry-ipc"], options].concat();
-        helm::start(HELM, &runtime_of(self.cache.path()), name, &options)
+        helm::start(HELM, &runtime_of(self.cache.path()), name, options)
     }
 
     /// How main knows a renderer: its way, its role, its process.

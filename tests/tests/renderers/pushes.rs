@@ -63,11 +63,12 @@ fn a_child_continues_the_trace_of_main() {
 #[test]
 fn what_main_pushes_reaches_renderers_on_either_way() {
     for mode in ["classic", "protocol"] {
-        let mut house = House::start(&[]);
-        let mut child = house.child("page", &[]);
+        let own = ["--namespace", "app"];
+        let mut house = House::start(&own);
+        let mut child = house.child("page", &own);
         let of_main = child.ask("headers");
         // This one was not started by main, and has no trace until it is told of one.
-        let mut other = house.foreign("other", &["--mode", mode]);
+        let mut other = house.foreign("other", &["--namespace", "app", "--mode", mode]);
         assert_eq!(other.ask(&format!("await {mode}")), format!("way {mode}"));
         assert_eq!(house.desk.ask(r#"config {"logLevel":"error","sampleRate":0.0}"#), "done");
         assert_eq!(house.desk.ask("share-trace"), "done");
