@@ -18,7 +18,8 @@ use guardhouse_process::losses::{Losses, Reason};
 use guardhouse_process::scope::OwnScope;
 use guardhouse_process::{lock, say};
 use guardhouse_protocol::limits::KIB;
-use guardhouse_protocol::{Channel, StreamOpening};
+use guardhouse_protocol::scope::{Refusals, ScopeUpdate};
+use guardhouse_protocol::{Channel, StreamOpening, Timestamp};
 use sentry::BeforeCallback;
 use sentry::protocol::Breadcrumb;
 use uuid::Uuid;
@@ -33,6 +34,8 @@ pub(crate) struct House {
     doorway: Doorway<Visit>,
     heartbeats: Mutex<Heartbeats>,
     /// Whether the SDK thread has been told that the scope has changed, and has not looked yet.
+    /// How much waits that was captured. Held while something is.
+    captured: Mutex<usize>,
     is_scope_announced: AtomicBool,
     /// The same of the heartbeats.
     are_heartbeats_announced: AtomicBool,
@@ -71,6 +74,8 @@ pub(crate) enum Visit {
     Message { channel: Channel, bytes: Bytes, answer: Option<Answering> },
     /// The process's own scope has changed. It is said once until the thread takes that over.
     Scope,
+    /// What has changed in it before what comes next was captured.
+    ScopeBefore { changes: Vec<(ScopeUpdate, Timestamp)>, refusals: Refusals },
     /// There is a heartbeat more or less than before. It is said once until the thread looks at them.
     Heartbeats,
     /// A large attachment, read piece by piece.
@@ -161,6 +166,7 @@ impl House {
             debug,
             doorway: Doorway::new(),
             heartbeats: Mutex::default(),
+            captured: Mutex::new(0),
             is_scope_announced: AtomicBool::new(false),
             are_heartbeats_announced: AtomicBool::new(false),
             way: Mutex::new(None),
@@ -173,7 +179,35 @@ impl House {
 
     /// Has something said to main. Without room for it, it is counted and whoever waits is told.
     pub(crate) fn send(&self, channel: Channel, bytes: Bytes, answer: Option<Answering>) {
-        self.enter_or_lose(Visit::Message { channel, bytes, answer });
+        let message = Visit::Message { channel, bytes, answer };
+        if !matches!(channel, Channel::Envelope | Channel::Feedback) {
+            return self.enter_or_lose(message);
+        }
+        // In one step, so that what is said of the scope now does not get in front of it.
+        let mut captured = lock(&self.captured);
+        let (changes, refusals) = self.own_scope.take();
+        if !changes.is_empty() || !refusals.is_empty() {
+            let _ = self.doorway.enter(Visit::ScopeBefore { changes, refusals });
+        }
+        let lost = self.doorway.enter(message).err();
+        *captured += usize::from(lost.is_none());
+        drop(captured);
+        if let Some(lost) = lost {
+            self.give_up(lost);
+        }
+    }
+
+    /// Something captured was taken over by the SDK thread.
+    pub(crate) fn took_over(&self) {
+        let mut captured = lock(&self.captured);
+        *captured = captured.saturating_sub(1);
+    }
+
+    /// What has changed in the own scope, unless something waits that was captured before: with that
+    /// comes what belongs before it.
+    pub(crate) fn take_own_scope(&self) -> (Vec<(ScopeUpdate, Timestamp)>, Refusals) {
+        let captured = lock(&self.captured);
+        if *captured > 0 { Default::default() } else { self.own_scope.take() }
     }
 
     /// Has a large attachment handed to main.
@@ -188,17 +222,20 @@ impl House {
 
     fn enter_or_lose(&self, visit: Visit) {
         if let Err(visit) = self.doorway.enter(visit) {
-            // What is lost of a stream counts who has opened it.
-            if let Visit::Message { channel, bytes, .. } = &visit {
-                self.lose(&message(*channel, bytes, Reason::QueueOverflow));
-            }
-            self.say(format_args!(
-                "something for main was dropped: too much waits for the SDK thread already, or the \
-                 guard is gone"
-            ));
-            // Outside of the doorway's lock: whoever waits is told here.
-            drop(visit);
+            self.give_up(visit);
         }
+    }
+
+    /// Counts what did not get into the doorway, and tells who waits for it, outside of any lock.
+    fn give_up(&self, visit: Visit) {
+        // What is lost of a stream counts who has opened it.
+        if let Visit::Message { channel, bytes, .. } = &visit {
+            self.lose(&message(*channel, bytes, Reason::QueueOverflow));
+        }
+        self.say(format_args!(
+            "something for main was dropped: too much waits for the SDK thread already, or the guard \
+             is gone"
+        ));
     }
 
     fn announce_scope(&self) {

@@ -1,8 +1,8 @@
 //! What comes through the doorway.
 
 use guardhouse_process::losses::Reason;
-use guardhouse_protocol::Channel;
-use guardhouse_protocol::scope::Refusals;
+use guardhouse_protocol::scope::{Refusals, ScopeUpdate};
+use guardhouse_protocol::{Channel, Timestamp};
 
 use super::{Closing, Post};
 use crate::house::{Told, Visit};
@@ -12,6 +12,10 @@ impl Post {
     pub(super) fn handle(&mut self, visit: Visit) {
         match visit {
             Visit::Message { channel, bytes, answer } => {
+                let is_captured = matches!(channel, Channel::Envelope | Channel::Feedback);
+                if is_captured {
+                    self.house.took_over();
+                }
                 if bytes.len() > channel.declaration().max_bytes {
                     let why = format!(
                         "a message of {} bytes is more than the channel {} takes",
@@ -25,11 +29,17 @@ impl Post {
                     }
                     return;
                 }
-                if matches!(channel, Channel::Envelope | Channel::Feedback) {
-                    self.take_scope();
+                if is_captured {
+                    self.look_at_hub();
                 }
                 self.courier.push(channel, bytes, answer);
+                if is_captured {
+                    // What was said since, if nothing else was captured since.
+                    self.take_own_scope();
+                    self.courier.state_scope();
+                }
             }
+            Visit::ScopeBefore { changes, refusals } => self.change_scope(changes, refusals),
             Visit::Scope => {
                 self.house.hear_scope();
                 self.take_own_scope();
@@ -66,6 +76,10 @@ impl Post {
     /// Takes over what the process has said of its scope, here and to `sentry`.
     pub(super) fn take_scope(&mut self) {
         self.take_own_scope();
+        self.look_at_hub();
+    }
+
+    fn look_at_hub(&mut self) {
         let now = self.house.own_scope.now();
         let (changes, mut refusals) = self.probe.look(now);
         for change in changes {
@@ -77,7 +91,11 @@ impl Post {
     }
 
     fn take_own_scope(&mut self) {
-        let (changes, mut refusals) = self.house.own_scope.take();
+        let (changes, refusals) = self.house.take_own_scope();
+        self.change_scope(changes, refusals);
+    }
+
+    fn change_scope(&mut self, changes: Vec<(ScopeUpdate, Timestamp)>, mut refusals: Refusals) {
         for (change, at) in changes {
             if let Err(refusal) = self.courier.change(change, at) {
                 refusals.count(refusal);
