@@ -1,8 +1,8 @@
 //! From [`Options`] to a running SDK.
 //!
 //! Everything that can be wrong with the options is found out here, before anything is changed; then
-//! the run's directory is opened, the SDK thread started and the client of `sentry` bound. There is no
-//! network in it, and no other work on the disk.
+//! the run's directory is opened, the ways for renderers are opened and noted down, the SDK thread is
+//! started and the client of `sentry` bound. Nothing is sent, and there is no other work on the disk.
 
 use std::sync::Arc;
 use std::time::Duration;
