@@ -17,13 +17,12 @@
 //! | `flush MS`, `close MS`, `drop` | `flushed BOOL MS`, `closed BOOL MS`, `dropped MS` | after the end also `left THREADS` |
 //! | `panic TEXT`, `abort TEXT` | `panicked`, nothing | a thread panics, and the process aborts |
 //! | `give-consent`, `revoke-consent`, `focus on` | `done` | |
-//! | `renderers`, `turned-away` | `renderers N`, `turned-away WHY=N …` | who is there, and who was not let in |
 //! | `latency NUMBER` | `latency NANOS NANOS` | main changes its scope so often: the median, and what 1 in 100 exceed |
 //! | `threads`, `again`, `exit` | `threads N`, `failed WHY`, nothing | |
 //! | `child NAME SOCKET [--no-socket] OPTIONS…` | `started PID` | starts a [child](crate::children) |
 //! | `wait NAME` | `ended CODE`, `ended by SIGNAL` | waits for the end of a child |
 //! | `await-end NAME` | `done` | main knows nobody of the name any more |
-//! | `renderers`, `turned-away` | `renderers NAME:WAY:ROLE:PID …`, `turned-away WHY:COUNT …` | |
+//! | `renderers`, `turned-away` | `renderers NAME:WAY:ROLE:PID …`, `turned-away WHY:COUNT …` | who is there, and who was not let in |
 //! | `config JSON`, `share-trace`, `relay NAME` | `done`, `relayed BOOL` | pushes to all renderers |
 //!
 //! Among its options are `--kill STEP:N`, with which it dies by a kill at the n-th time of a

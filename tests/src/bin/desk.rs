@@ -226,12 +226,6 @@ fn obey(guard: &Guard, word: &str, rest: &str) {
             say("done");
         }
         "threads" => say(&format!("threads {}", threads())),
-        "renderers" => say(&format!("renderers {}", guard.renderers().len())),
-        "turned-away" => {
-            let reasons = guard.turned_away().into_iter();
-            let reasons: Vec<_> = reasons.map(|(why, count)| format!("{why}={count}")).collect();
-            say(format!("turned-away {}", reasons.join(" ")).trim_end());
-        }
         // How long a call takes that an application makes all the time.
         "latency" => {
             let calls = (0..rest.parse().expect("a number")).map(|number: u32| {

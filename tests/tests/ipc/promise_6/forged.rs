@@ -27,7 +27,8 @@ fn promise_6_who_forges_a_proof_or_names_another_namespace_is_turned_away_each_t
     }
     let after = (street.turned_away("proof"), street.turned_away("namespace"));
     assert_eq!(after.0 + after.1 - before.0 - before.1, campaign());
-    assert_eq!(street.house.desk.ask("renderers"), "renderers 2");
+    let there = street.house.desk.ask("renderers");
+    assert_eq!(there.split_whitespace().count(), 3, "the two good ones: {there}");
     street.verify("forged proofs");
 }
 

@@ -94,7 +94,7 @@ impl Street {
     #[track_caller]
     pub(super) fn turned_away(&mut self, why: &str) -> u64 {
         let answer = self.house.desk.ask("turned-away");
-        let reasons = answer.split(' ').skip(1).filter_map(|reason| reason.split_once('='));
+        let reasons = answer.split(' ').skip(1).filter_map(|reason| reason.split_once(':'));
         reasons
             .filter(|(reason, _)| *reason == why)
             .map(|(_, count)| count.parse::<u64>().unwrap())
