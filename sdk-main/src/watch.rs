@@ -364,6 +364,8 @@ impl Watch {
                 // Whoever comes now should look for the next main.
                 self.listeners = None;
                 self.take_last_words();
+                // What was left before is here already, and should not wait for the next start.
+                while !self.house.is_too_late() && self.look_at_a_shelf() {}
                 self.send_batch();
                 if let Some(outbox) = &mut self.outbox {
                     self.life.exit(outbox);

@@ -117,12 +117,19 @@ pub(crate) fn cut(pid: u32) -> usize {
         if number > 2
             && is_socket
             && let Ok(socket) = pidfd_getfd(&process, number, PidfdGetfdFlags::empty())
+            && !is_own(&socket, pid)
             && rustix::net::shutdown(&socket, rustix::net::Shutdown::Both).is_ok()
         {
             broken += 1;
         }
     }
     broken
+}
+
+/// Whether a process has both ends of a socket, as a runtime has that wakes itself up with it. To break
+/// that is to break the process.
+fn is_own(socket: &impl std::os::fd::AsFd, pid: u32) -> bool {
+    rustix::net::sockopt::socket_peercred(socket).is_ok_and(|peer| peer.pid == id(pid))
 }
 
 fn id(pid: u32) -> Pid {
