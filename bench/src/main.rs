@@ -9,6 +9,8 @@
     reason = "measurements are shown to whoever asked for them"
 )]
 
+#[cfg(unix)]
+mod child;
 mod measure;
 mod report;
 mod rows;
@@ -43,7 +45,21 @@ const ROWS: &[Row] = &[
         about: "flushing and ending while the server hangs",
         run: rows::flush::run,
     },
+    #[cfg(target_os = "linux")]
+    Row { name: "idle", about: "processes that have nothing to do", run: rows::idle::run },
     Row { name: "init", about: "starting, until `init` returns", run: rows::init::run },
+    #[cfg(unix)]
+    Row {
+        name: "ipc-classic",
+        about: "an envelope from a renderer to main's disk, over a socket",
+        run: rows::ipc::run_classic,
+    },
+    #[cfg(unix)]
+    Row {
+        name: "ipc-protocol",
+        about: "an envelope from a renderer to main's disk, over HTTP",
+        run: rows::ipc::run_protocol,
+    },
     Row {
         name: "merge",
         about: "the scope of all processes laid over an event",
@@ -54,6 +70,12 @@ const ROWS: &[Row] = &[
         about: "an envelope acknowledged, and so on disk",
         run: rows::outbox::run,
     },
+    #[cfg(unix)]
+    Row {
+        name: "scope-sync",
+        about: "a breadcrumb of a renderer, until main has it",
+        run: rows::scope_sync::run,
+    },
     Row {
         name: "splice",
         about: "the JSON of an event checked, edited and written",
@@ -63,6 +85,14 @@ const ROWS: &[Row] = &[
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    #[cfg(unix)]
+    if let [word, name, arguments @ ..] = &arguments[..]
+        && word == child::WORD
+    {
+        let child = rows::CHILDREN.iter().find(|(known, _)| known == name);
+        child.expect("a row knows its children").1(arguments);
+        return ExitCode::SUCCESS;
+    }
     if arguments.iter().any(|word| word == "--help" || word == "-h") {
         println!("Usage: cargo xtask bench [ROW...] [--quick]\n\n{}", known());
         return ExitCode::SUCCESS;

@@ -14,6 +14,10 @@ pub(crate) struct Settings {
     rounds: usize,
     /// About how long a round takes.
     round: Duration,
+    /// How many messages a round moves, where it moves messages.
+    pub(crate) messages: usize,
+    /// How long those are watched that should do nothing.
+    pub(crate) idle: Duration,
 }
 
 /// What is compared with whom, and what is hoped for.
@@ -48,11 +52,21 @@ pub(crate) struct Measure {
 
 impl Settings {
     /// What numbers that are quoted are measured with.
-    pub(crate) const THOROUGH: Self = Self { rounds: 15, round: Duration::from_millis(150) };
+    pub(crate) const THOROUGH: Self = Self {
+        rounds: 15,
+        round: Duration::from_millis(150),
+        messages: 2000,
+        idle: Duration::from_secs(10),
+    };
 
     /// Good enough to see whether something is off. A measure takes about a second and a half, so a
     /// row of thirty still ends within a minute.
-    pub(crate) const QUICK: Self = Self { rounds: 7, round: Duration::from_millis(100) };
+    pub(crate) const QUICK: Self = Self {
+        rounds: 7,
+        round: Duration::from_millis(100),
+        messages: 500,
+        idle: Duration::from_secs(3),
+    };
 
     /// Measures how long one pass takes. Lower is better.
     pub(crate) fn time<O, P>(
@@ -80,11 +94,11 @@ impl Settings {
     }
 
     /// Takes a sample of ours and a sample of the peer's in turn, for every round.
-    pub(crate) fn alternate(
+    pub(crate) fn alternate<O, P>(
         &self,
-        mut ours: impl FnMut() -> f64,
-        mut peer: impl FnMut() -> f64,
-    ) -> (Vec<f64>, Vec<f64>) {
+        mut ours: impl FnMut() -> O,
+        mut peer: impl FnMut() -> P,
+    ) -> (Vec<O>, Vec<P>) {
         (0..self.rounds).map(|_| (ours(), peer())).unzip()
     }
 
@@ -151,6 +165,13 @@ impl Measure {
     }
 }
 
+/// What a part of the samples, such as 0.99, is not above.
+pub(crate) fn part(samples: &mut [f64], part: f64) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    let rank = (part * samples.len() as f64).ceil() as usize;
+    samples.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+}
+
 /// The middle of the samples; of an even number, the mean of the two in the middle.
 fn median(mut samples: Vec<f64>) -> f64 {
     samples.sort_by(f64::total_cmp);
@@ -180,6 +201,16 @@ mod tests {
         assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
         assert_eq!(median(vec![7.0]), 7.0);
         assert!(median(vec![]).is_nan());
+    }
+
+    #[test]
+    fn a_part_of_the_samples_is_not_above_what_it_comes_to() {
+        let mut samples: Vec<f64> = (1..=200).rev().map(f64::from).collect();
+        assert_eq!(part(&mut samples, 0.99), 198.0);
+        assert_eq!(part(&mut samples, 0.5), 100.0);
+        assert_eq!(part(&mut samples, 1.0), 200.0);
+        assert_eq!(part(&mut [7.0], 0.5), 7.0);
+        assert!(part(&mut [], 0.5).is_nan());
     }
 
     #[test]

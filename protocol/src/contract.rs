@@ -143,9 +143,10 @@ pub static CONTRACT: [Declaration; Channel::ALL.len()] = [
             over: OverBudget::Wait,
         }),
         effect: "Merges the scope of all processes into the events of the envelope and queues it \
-                 for Sentry. Items that a renderer may not send (sessions, client reports, check-ins, \
-                 minidumps and other attachments by which Sentry makes an event) are refused and \
-                 counted.",
+                 for Sentry. Items that a renderer may not send (sessions, check-ins, minidumps \
+                 and other attachments by which Sentry makes an event; from a page also client \
+                 reports) are refused and counted. What a native renderer's client report counts is \
+                 added to what main has lost itself.",
         method: Method {
             name: "sendEnvelope",
             signature: "(envelope: string | Uint8Array): void",

@@ -1,9 +1,9 @@
 //! What main tells renderers.
 
-use crate::PayloadError;
 use crate::json::{Json, ObjectWriter, Value};
 use crate::limits::BAGGAGE_BYTES;
 use crate::members::Members;
+use crate::{EventId, PayloadError};
 
 /// How main wants renderers to behave: all that it wants, each time. `None` is the renderer's own
 /// value, as its application set it, whatever main wanted before.
@@ -72,6 +72,24 @@ impl LogLevel {
 }
 
 impl Config {
+    /// Whether an event is among those of which this share is to be reported. The id decides, so
+    /// renderers and main come to the same answer, and what one has chosen the other does not drop.
+    ///
+    /// ```
+    /// use guardhouse_protocol::Config;
+    ///
+    /// let id = "40000000000000000000000000000000".parse()?;
+    /// assert!(Config::chooses(0.26, id));
+    /// assert!(!Config::chooses(0.25, id));
+    /// # Ok::<(), guardhouse_protocol::EventIdError>(())
+    /// ```
+    pub fn chooses(rate: f64, id: EventId) -> bool {
+        // What is not random in an id, its version, comes behind the first 48 bits.
+        let (chance, _) = id.as_uuid().as_u64_pair();
+        // A rate of 1 is above every fraction but the one that rounding makes of the last ids.
+        rate >= 1.0 || (chance as f64 / 2.0_f64.powi(64)) < rate
+    }
+
     /// Reads the payload of the `config` channel. It is an error only if it is no object at all.
     pub fn parse(body: &[u8]) -> Result<Self, PayloadError> {
         let members = Members::read(body)?;
@@ -244,6 +262,20 @@ mod tests {
             ..Config::default()
         };
         assert_eq!(config.to_json().text(), "{}");
+    }
+
+    #[test]
+    fn as_many_events_are_chosen_as_the_rate_says_and_more_with_a_higher_one() {
+        let ids: Vec<_> = (0..10_000_u128)
+            .map(|n| EventId::from_uuid(uuid::Uuid::from_u128(n * (u128::MAX / 10_000))))
+            .collect();
+        for rate in [0.0, 0.1, 0.5, 0.9, 1.0] {
+            let chosen = ids.iter().filter(|id| Config::chooses(rate, **id)).count() as f64;
+            assert!((chosen - rate * 10_000.0).abs() <= 1.0, "{chosen} at {rate}");
+        }
+        let last = EventId::from_uuid(uuid::Uuid::max());
+        assert!(Config::chooses(1.0, last) && !Config::chooses(0.999, last));
+        assert!(!Config::chooses(0.0, EventId::from_uuid(uuid::Uuid::nil())));
     }
 
     #[test]

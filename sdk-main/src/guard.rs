@@ -1,19 +1,24 @@
 //! What the application holds while it runs: the means to flush and to end, and what hosts need.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use guardhouse_protocol::{Channel, IpcMode, Namespace};
+use guardhouse_process::doorway::{deadline_in, promise};
+use guardhouse_process::{lock, running};
+use guardhouse_protocol::scope::Field;
+use guardhouse_protocol::{Channel, Config, IpcMode, Namespace};
 use sentry::Client;
 use uuid::Uuid;
 
 use crate::contexts::Screen;
-use crate::doorway::{deadline_in, promise};
 use crate::house::{Answering, House, MessageAnswer, Visit};
+use crate::ipc::Renderer;
+use crate::ipc::trace::{current_trace, told_trace};
+use crate::merge::Process;
 use crate::options::{GetSessions, PageSession, RendererInfo};
-use crate::running;
 
 /// Keeps the SDK running. Dropping it ends the session, sends what can be sent in the time that
 /// [`shutdown_timeout`](crate::Options::shutdown_timeout) gives, leaves the rest on disk for the next
@@ -39,6 +44,8 @@ pub struct Guard {
     pub(crate) shutdown_timeout: Duration,
     pub(crate) ipc_mode: IpcMode,
     pub(crate) ipc_namespace: Namespace,
+    /// Where the note lies that leads renderers here, if there is one.
+    pub(crate) note: Option<PathBuf>,
     pub(crate) get_sessions: Option<GetSessions>,
     pub(crate) attach_screenshot: bool,
 }
@@ -104,9 +111,81 @@ impl Guard {
         self.house.hear(from.clone(), channel, bytes.into(), Answering::new(channel, answer));
     }
 
+    /// A renderer of this name could not be started. Only whoever starts it can know, so say it here:
+    /// it is recorded as the [exit reason](crate::ExitReason::LaunchFailed) that it is.
+    ///
+    /// ```no_run
+    /// # fn start(guard: &guardhouse_main::Guard) {
+    /// use guardhouse_main::CommandExt;
+    ///
+    /// let helper = std::process::Command::new("./helper").guardhouse(guard).spawn();
+    /// if helper.is_err() {
+    ///     guard.launch_failed("helper");
+    /// }
+    /// # }
+    /// ```
+    pub fn launch_failed(&self, name: impl Into<String>) {
+        self.house.ask(Visit::LaunchFailed(name.into()));
+    }
+
     /// A renderer is gone: what it contributed to the scope goes with it. A host calls this.
     pub fn renderer_gone(&self, id: Uuid) {
         self.house.ask(Visit::Gone(id));
+    }
+
+    /// The native renderers that are there: who they are, how they talk to main, and since when.
+    ///
+    /// ```no_run
+    /// # fn show(guard: &guardhouse_main::Guard) {
+    /// for renderer in guard.renderers() {
+    ///     println!("{} is process {}", renderer.name, renderer.pid);
+    /// }
+    /// # }
+    /// ```
+    pub fn renderers(&self) -> Vec<Renderer> {
+        lock(&self.house.renderers).all()
+    }
+
+    /// How many wanted to be native renderers and were not let in, or broke the rules, by reason. Debug
+    /// output explains each.
+    pub fn turned_away(&self) -> Vec<(&'static str, u64)> {
+        lock(&self.house.renderers).turned_away()
+    }
+
+    /// Says how all renderers are to behave from now on, also those that come later: whether to keep
+    /// quiet, what to sample, which logs to send. What it leaves open is each renderer's own choice
+    /// again. Main holds those to it that cannot be told, such as the SDK in a page.
+    ///
+    /// ```no_run
+    /// # fn quiet(guard: &guardhouse_main::Guard) {
+    /// use guardhouse_main::{Config, LogLevel};
+    ///
+    /// guard.configure_renderers(&Config { log_level: Some(LogLevel::Warn), ..Config::default() });
+    /// # }
+    /// ```
+    pub fn configure_renderers(&self, config: &Config) {
+        *lock(&self.house.config) = *config;
+        self.house.pushes.configure(config);
+    }
+
+    /// Lets all renderers continue the trace that is going on on this thread.
+    pub fn share_trace(&self) {
+        if let Some(trace) = current_trace() {
+            self.house.pushes.trace(&trace, None);
+        }
+    }
+
+    /// Lets all other renderers continue the trace of one of them, as it has told it with its scope.
+    /// Says whether it has told one.
+    pub fn relay_trace_of(&self, renderer: Uuid) -> bool {
+        let trace = self.house.with_scopes(|scopes| {
+            let entry = scopes.get(Process::Renderer(renderer))?.get(&Field::Propagation)?;
+            told_trace(entry.value().as_value())
+        });
+        if let Some(trace) = &trace {
+            self.house.pushes.trace(trace, Some(renderer));
+        }
+        trace.is_some()
     }
 
     /// How renderers reach main.
@@ -133,7 +212,7 @@ impl Guard {
     fn end(&mut self, timeout: Duration) -> bool {
         let Some(thread) = self.thread.take() else { return false };
         let deadline = deadline_in(timeout);
-        running::set_house(None);
+        running::set_scope(None);
         // Whoever waits in a flush holds a lock of the client that closing it needs.
         self.house.begin_closing(deadline);
         self.close_client(deadline_in(timeout / 2));

@@ -7,35 +7,36 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::thread::ThreadId;
 use std::time::Instant;
 
 use bytes::Bytes;
+use guardhouse_process::doorway::{Breaker, Doorway, Promised, Visitor, promise};
+use guardhouse_process::scope::{Heard, OwnScope};
+use guardhouse_process::{lock, say};
+use guardhouse_protocol::frame::Proof;
+use guardhouse_protocol::http::Answer;
 use guardhouse_protocol::json::Json;
 use guardhouse_protocol::limits::KIB;
 use guardhouse_protocol::scope::Field;
-use guardhouse_protocol::{Channel, FeedbackResult};
+use guardhouse_protocol::{Channel, Config, FeedbackResult, Namespace};
 use sentry::protocol::{Breadcrumb, EnvelopeItem, ItemContainer};
 use sentry::{BeforeCallback, Envelope};
 use uuid::Uuid;
 
-use crate::clock::Clock;
 use crate::contexts::Screen;
-use crate::debug;
-use crate::doorway::{Breaker, Doorway, Promised, Visitor, promise};
-use crate::lock;
+use crate::ipc::pushes::Pushes;
+use crate::ipc::renderers::Renderers;
+use crate::ipc::room::{OwnShares, Room, Shares};
+use crate::ipc::service::Call;
 use crate::losses::{Category, Losses, Reason};
 use crate::merge::{MergedScope, Process, Scopes};
 use crate::options::{EventProcessor, RendererInfo};
-use crate::scope::MainScope;
 
 /// What all threads share.
 pub(crate) struct House {
-    pub(crate) clock: Clock,
-    pub(crate) main_scope: MainScope,
-    pub(crate) max_breadcrumbs: usize,
-    pub(crate) before_breadcrumb: Option<BeforeCallback<Breadcrumb>>,
+    pub(crate) own_scope: Arc<OwnScope>,
     pub(crate) processors: Vec<EventProcessor>,
     pub(crate) debug: bool,
     /// What all processes contribute. It is held for microseconds, never while an event is merged.
@@ -43,6 +44,14 @@ pub(crate) struct House {
     /// What is known of the application and the machine, once it is.
     contexts: Mutex<Option<Arc<Json>>>,
     doorway: Doorway<Visit>,
+    /// The native renderers that are there.
+    pub(crate) renderers: Mutex<Renderers>,
+    /// What main tells them.
+    pub(crate) pushes: Pushes,
+    /// How they are to behave.
+    pub(crate) config: Mutex<Config>,
+    /// How much of main they may take up.
+    pub(crate) room: Room,
     /// What did not get into the doorway.
     losses: Mutex<Losses>,
     is_bound: AtomicBool,
@@ -60,6 +69,13 @@ pub(crate) enum Visit {
     Captured(Box<Envelope>),
     /// A renderer says something.
     Message { from: RendererInfo, channel: Channel, bytes: Bytes, answer: Answering },
+    /// A native renderer asks for something.
+    Native(Call),
+    /// Main has handed a socket to a process that it starts.
+    #[cfg(unix)]
+    Inherited(std::os::unix::net::UnixStream),
+    /// A renderer could not be started.
+    LaunchFailed(String),
     /// A renderer is gone.
     Gone(Uuid),
     /// Somebody waits until all of what came before has been sent.
@@ -78,34 +94,61 @@ pub(crate) enum Visit {
 
 /// Who wants to know what became of a message. Whatever happens to it, it is told once.
 pub(crate) struct Answering {
-    tell: Option<Box<dyn FnOnce(MessageAnswer) + Send>>,
-    is_feedback: bool,
+    tell: Option<Tell>,
+    /// What it takes up of its renderer's room.
+    shares: Option<Shares>,
+    /// What it means that main takes nothing any more.
+    closed: fn() -> MessageAnswer,
 }
+
+type Tell = Box<dyn FnOnce(MessageAnswer, Option<OwnShares>) + Send>;
 
 impl Answering {
     pub(crate) fn new(channel: Channel, tell: impl FnOnce(MessageAnswer) + Send + 'static) -> Self {
-        Self { tell: Some(Box::new(tell)), is_feedback: channel == Channel::Feedback }
+        let closed = match channel {
+            Channel::Feedback => || MessageAnswer::Feedback(FeedbackResult::default()),
+            _ => MessageAnswer::closed,
+        };
+        let tell: Tell = Box::new(|answer, _| tell(answer));
+        Self { tell: Some(tell), shares: None, closed }
+    }
+
+    /// A native renderer, which keeps what main does not take any more, feedback too.
+    pub(crate) fn native(
+        shares: Shares,
+        tell: impl FnOnce(MessageAnswer, Option<OwnShares>) + Send + 'static,
+    ) -> Self {
+        let tell: Tell = Box::new(tell);
+        Self { tell: Some(tell), shares: Some(shares), closed: MessageAnswer::closed }
     }
 
     pub(crate) fn tell(mut self, answer: MessageAnswer) {
         self.put(answer);
     }
 
+    /// Who asks again is told instead: it is the same renderer, over the connection that counts now.
+    pub(crate) fn replace(&mut self, other: Self) {
+        self.tell = None;
+        *self = other;
+    }
+
+    /// The message is out of memory; only its answer is not known yet.
+    pub(crate) fn give_back(&mut self) {
+        self.shares = None;
+    }
+
     fn put(&mut self, answer: MessageAnswer) {
         if let Some(tell) = self.tell.take() {
+            let shares = self.shares.take().map(Shares::answered);
             // It is the application's, and its panic should cost nothing of ours.
-            let _ = catch_unwind(AssertUnwindSafe(|| tell(answer)));
+            let _ = catch_unwind(AssertUnwindSafe(|| tell(answer, shares)));
         }
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.put(if self.is_feedback {
-            MessageAnswer::Feedback(FeedbackResult::default())
-        } else {
-            MessageAnswer::Refused("main takes nothing any more".to_owned())
-        });
+        self.put((self.closed)());
     }
 }
 
@@ -119,8 +162,25 @@ pub enum MessageAnswer {
     NotDurable,
     /// What became of user feedback.
     Feedback(FeedbackResult),
-    /// It was refused. The text says why.
-    Refused(String),
+    /// It was refused.
+    #[non_exhaustive]
+    Refused {
+        /// The status with which a host answers a request of a page.
+        status: u16,
+        /// Why, for a person.
+        why: String,
+    },
+}
+
+impl MessageAnswer {
+    pub(crate) fn refused(status: Answer, why: impl Into<String>) -> Self {
+        Self::Refused { status: status.status(), why: why.into() }
+    }
+
+    /// Main takes nothing any more. Whoever can keep what it said should.
+    pub(crate) fn closed() -> Self {
+        Self::refused(Answer::Busy, "main takes nothing any more")
+    }
 }
 
 impl Visitor for Visit {
@@ -174,24 +234,35 @@ impl House {
         max_breadcrumbs: usize,
         before_breadcrumb: Option<BeforeCallback<Breadcrumb>>,
         processors: Vec<EventProcessor>,
-    ) -> Self {
-        Self {
-            clock: Clock::new(),
-            main_scope: MainScope::new(max_breadcrumbs),
-            max_breadcrumbs,
-            before_breadcrumb,
+        (namespace, proof): (&Namespace, Proof),
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|house: &Weak<Self>| Self {
+            own_scope: Arc::new(OwnScope::new(max_breadcrumbs, before_breadcrumb, {
+                let house = house.clone();
+                move |heard| {
+                    if heard == Heard::TooMuch
+                        && let Some(house) = house.upgrade()
+                    {
+                        house.take_over_main();
+                    }
+                }
+            })),
             processors,
             debug,
             scopes: Mutex::new(Scopes::new(max_breadcrumbs)),
             contexts: Mutex::default(),
             doorway: Doorway::new(),
+            renderers: Mutex::new(Renderers::new(namespace, proof)),
+            pushes: Pushes::new(),
+            config: Mutex::default(),
+            room: Room::new(),
             losses: Mutex::default(),
             is_bound: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
             last_moment: OnceLock::new(),
             flushes: Mutex::default(),
             thread: OnceLock::new(),
-        }
+        })
     }
 
     /// Takes what main has captured.
@@ -221,7 +292,7 @@ impl House {
                 // It was not looked into, so what it held cannot be told.
                 self.count_lost(Reason::QueueOverflow);
             }
-            answer.tell(MessageAnswer::Refused("main takes nothing at the moment".to_owned()));
+            answer.tell(MessageAnswer::refused(Answer::Busy, "main takes nothing at the moment"));
         }
     }
 
@@ -301,7 +372,7 @@ impl House {
     /// have said is taken over.
     pub(crate) fn with_scopes<R>(&self, look: impl FnOnce(&mut Scopes) -> R) -> R {
         let mut scopes = lock(&self.scopes);
-        let (changes, mut refusals) = self.main_scope.take(self.clock.now());
+        let (changes, mut refusals) = self.own_scope.take();
         for (change, at) in changes {
             if let Err(refusal) = scopes.apply(Process::Main, change, at) {
                 refusals.count(refusal);
@@ -327,7 +398,7 @@ impl House {
 
     /// Says something if the application wants to hear it.
     pub(crate) fn say(&self, words: fmt::Arguments<'_>) {
-        debug::say(self.debug, words);
+        say(self.debug, words);
     }
 
     /// Counts what an envelope stands for without writing it: whoever is refused should not pay.

@@ -1,25 +1,28 @@
 //! From [`Options`] to a running SDK.
 //!
 //! Everything that can be wrong with the options is found out here, before anything is changed; then
-//! the run's directory is opened, the SDK thread started and the client of `sentry` bound. There is no
-//! network in it, and no other work on the disk.
+//! the run's directory is opened, the ways for renderers are opened and noted down, the SDK thread is
+//! started and the client of `sentry` bound. Nothing is sent, and there is no other work on the disk.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use guardhouse_process::scope::OwnScope;
+use guardhouse_process::{call_about_event, probe, running};
 use guardhouse_protocol::Namespace;
 use sentry::protocol::Event;
 use sentry::types::Dsn;
 use sentry::{BeforeCallback, Breadcrumb, Client, ClientOptions, EventSamplingStrategy, Hub};
 
+use crate::cache_dir;
 use crate::error::InitError;
 use crate::guard::Guard;
 use crate::house::House;
-use crate::integration::{self, ScopeOfAll};
+use crate::integration::ScopeOfAll;
+use crate::ipc::renderers::secret;
 use crate::options::Options;
 use crate::transport::Transport;
 use crate::watch::{self, Orders};
-use crate::{cache_dir, probe, running};
 
 /// What `sentry` is told where there is no DSN. Without one it would do nothing at all, and so would
 /// hooks, scope and everything else that is local. Nothing is ever sent there.
@@ -69,22 +72,26 @@ fn start(options: Options) -> Result<Guard, InitError> {
     // The hub of whatever thread touches `sentry` first is the one that all new threads begin with. It
     // has to be this thread's, which is the application's, and not the one that is started below.
     let _ = Hub::main();
+    let proof = secret();
     let mut sentry = settle(&options);
-    let house = Arc::new(House::new(
+    let house = House::new(
         sentry.debug,
         sentry.max_breadcrumbs,
         sentry.before_breadcrumb.take(),
         options.processors.clone(),
-    ));
-    let orders = Orders::new(&options, &sentry, dsn.as_ref(), &ipc_namespace, cache_dir)?;
+        (&ipc_namespace, proof.clone()),
+    );
+    let mut orders =
+        Orders::new(&options, &sentry, dsn.as_ref(), &ipc_namespace, cache_dir.clone())?;
+    let note = orders.open_ways(&house, proof, &cache_dir);
     let thread = watch::start(house.clone(), orders)?;
 
     let shutdown_timeout = options.shutdown_timeout.unwrap_or(sentry.shutdown_timeout);
     let client = bind(&house, sentry, dsn, shutdown_timeout);
     if let Some(configure) = &options.initial_scope {
-        house.main_scope.configure(house.clock.now(), |scope| configure(scope));
+        house.own_scope.configure(|scope| configure(scope));
     }
-    running::set_house(Some(house.clone()));
+    running::set_scope(Some(house.own_scope.clone()));
     Ok(Guard {
         house,
         client,
@@ -92,6 +99,7 @@ fn start(options: Options) -> Result<Guard, InitError> {
         shutdown_timeout,
         ipc_mode: options.ipc_mode,
         ipc_namespace,
+        note,
         get_sessions: options.get_sessions,
         attach_screenshot: options.attach_screenshot,
     })
@@ -135,7 +143,7 @@ fn bind(
     sentry.shutdown_timeout = shutdown_timeout;
     sentry.before_send = sentry.before_send.take().map(|hook| {
         let hook: BeforeCallback<Event<'static>> =
-            Arc::new(move |event| integration::call(&hook, event));
+            Arc::new(move |event| call_about_event(&hook, event));
         hook
     });
     // Chosen behind it, so that the session hears of those that are not.
@@ -143,7 +151,7 @@ fn bind(
     sentry.transport = Some(Arc::new(Arc::new(Transport(house.clone()))));
     // The last, so that it sees what the others have made of an event.
     sentry.integrations.push(Arc::new(ScopeOfAll(house.clone())));
-    sentry.before_breadcrumb = Some(watched(house));
+    sentry.before_breadcrumb = Some(watched(&house.own_scope));
     let client = Arc::new(Client::from(sentry));
     house.bind();
     for hub in [Hub::main(), Hub::current()] {
@@ -154,14 +162,11 @@ fn bind(
 }
 
 /// The application's `before_breadcrumb`, after which we keep a copy for the events of all processes.
-fn watched(house: &Arc<House>) -> BeforeCallback<Breadcrumb> {
-    let house = house.clone();
+fn watched(scope: &Arc<OwnScope>) -> BeforeCallback<Breadcrumb> {
+    let scope = scope.clone();
     Arc::new(move |breadcrumb| {
-        let breadcrumb = match &house.before_breadcrumb {
-            Some(hook) => integration::call_about_breadcrumb(hook, breadcrumb)?,
-            None => breadcrumb,
-        };
-        house.main_scope.add_breadcrumb(breadcrumb.clone());
+        let breadcrumb = scope.ask_about(breadcrumb)?;
+        scope.add_breadcrumb(breadcrumb.clone());
         Some(breadcrumb)
     })
 }

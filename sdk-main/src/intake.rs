@@ -33,7 +33,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use guardhouse_protocol::contract::OverBudget;
-use guardhouse_protocol::{Channel, Envelope, Message};
+use guardhouse_protocol::{Channel, Envelope, ItemType, Message};
 use uuid::Uuid;
 
 pub use items::may_be_sent;
@@ -89,7 +89,8 @@ pub enum Patience {
 pub enum Outcome {
     /// It goes on.
     Taken(Box<Accepted>),
-    /// It is kept, in place of what the renderer said of the same kind before, and comes out of
+    /// There is nothing to be done now: it was only a report of losses, which was taken over; or it is
+    /// kept, in place of what the renderer said of the same kind before, and comes out of
     /// [`Intake::poll`] when there is budget. It can be answered as if it were taken.
     Coalesced,
     /// Not yet: the sender waits. Do not read on from it, and hand this in again.
@@ -225,7 +226,32 @@ impl Intake {
         if !is_kept {
             budget.spend(payload.len());
         }
-        self.read(id, channel, payload, hold, is_kept)
+        let is_native = can_wait;
+        self.read(id, channel, payload, hold, (is_kept, is_native))
+    }
+
+    /// Judges whether a piece of a stream that was opened may come now, and if not, when. Its bytes mean
+    /// nothing, so there is nothing else to judge. The times of all calls ascend.
+    pub fn handle_piece(
+        &mut self,
+        id: RendererId,
+        channel: Channel,
+        bytes: usize,
+        patience: Patience,
+        now: Instant,
+    ) -> Result<(), Instant> {
+        let Some(terms) = channel.declaration().budget else { return Ok(()) };
+        self.make_place(id);
+        let renderer = self.renderers.entry(id).or_insert_with(|| Renderer::new(now));
+        renderer.heard = now;
+        let budget = renderer.budget(channel, &terms, now);
+        match budget.lacks(bytes, now) {
+            Some(until) if patience != Patience::Alone => Err(until),
+            _ => {
+                budget.spend(bytes);
+                Ok(())
+            }
+        }
     }
 
     /// The next of what was [coalesced](Outcome::Coalesced) and for which there is budget now.
@@ -276,7 +302,7 @@ impl Intake {
         channel: Channel,
         payload: Bytes,
         hold: Hold,
-        is_kept: bool,
+        (is_kept, is_native): (bool, bool),
     ) -> Outcome {
         let mut message = match Message::parse(channel, payload.clone()) {
             Ok(message) => message,
@@ -288,6 +314,9 @@ impl Intake {
         let mut taken_out = Vec::new();
         if let Message::Envelope(envelope) | Message::Feedback(envelope) = &mut message {
             let is_feedback = channel == Channel::Feedback;
+            if is_native && self.take_reports(envelope) && envelope.items().is_empty() {
+                return Outcome::Coalesced;
+            }
             if is_feedback && !items::has_feedback(envelope) {
                 return self.refuse(id, channel, &payload, Refusal::NotFeedback, Detail::None);
             }
@@ -316,6 +345,17 @@ impl Intake {
             return Outcome::Coalesced;
         }
         self.refuse(id, channel, &payload, Refusal::OverBudget, Detail::None)
+    }
+
+    /// Takes over what the SDK of a native renderer has counted as lost, which nobody else knows. Says
+    /// whether there was something. A page's SDK loses nothing without main, so a page has nothing to
+    /// say about it.
+    fn take_reports(&mut self, envelope: &mut Envelope) -> bool {
+        let reports = envelope.retain(|item| item.item_type() != ItemType::ClientReport);
+        for report in &reports {
+            self.losses.count_item(report, Reason::Ignored);
+        }
+        !reports.is_empty()
     }
 
     /// Refuses a message as a whole and counts what was in it.

@@ -5,20 +5,18 @@
 //! `before_send`.
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use guardhouse_process::call_about_event;
 use guardhouse_protocol::json::{Json, Object, Value as Text};
 use guardhouse_protocol::scope::Field;
 use sentry::protocol::{Breadcrumb, Context, Event, Map, User, Value};
-use sentry::{BeforeCallback, ClientOptions, Hub, Integration};
+use sentry::{ClientOptions, Integration};
 
 use crate::house::House;
 use crate::merge::{OWN_CONTEXT, TOO_EARLY};
-use crate::options::EventProcessor;
 
 /// The integration that [`init`](crate::init) adds to the client, behind all others.
 pub(crate) struct ScopeOfAll(pub(crate) Arc<House>);
@@ -55,40 +53,16 @@ impl Integration for ScopeOfAll {
             }
         }
         let breadcrumbs = scope.breadcrumbs().map(|breadcrumb| breadcrumb.value());
-        add_breadcrumbs(&mut event.breadcrumbs.values, breadcrumbs, self.0.max_breadcrumbs);
-        self.0.processors.iter().try_fold(event, |event, processor| call(processor, event))
+        add_breadcrumbs(
+            &mut event.breadcrumbs.values,
+            breadcrumbs,
+            self.0.own_scope.max_breadcrumbs(),
+        );
+        self.0
+            .processors
+            .iter()
+            .try_fold(event, |event, processor| call_about_event(processor, event))
     }
-}
-
-thread_local! {
-    /// Whether a function of the application is being called on this thread.
-    static IS_CALLING: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Calls a function of the application about an event. If it panics, the event goes on as it was. The
-/// panic is reported like any other, without calling such functions for that one: they would panic
-/// again, in a panic, and that ends a process.
-pub(crate) fn call(function: &EventProcessor, event: Event<'static>) -> Option<Event<'static>> {
-    if IS_CALLING.replace(true) {
-        return Some(event);
-    }
-    let unchanged = event.clone();
-    let result = catch_unwind(AssertUnwindSafe(|| function(event)));
-    IS_CALLING.set(false);
-    result.unwrap_or(Some(unchanged))
-}
-
-/// Calls a function of the application about a breadcrumb. `sentry` holds a lock meanwhile that a
-/// report of a panic would wait for, so a panic in there is not reported, and the breadcrumb stays.
-pub(crate) fn call_about_breadcrumb(
-    function: &BeforeCallback<Breadcrumb>,
-    breadcrumb: Breadcrumb,
-) -> Option<Breadcrumb> {
-    static SILENCE: OnceLock<Arc<Hub>> = OnceLock::new();
-    let silence = SILENCE.get_or_init(|| Arc::new(Hub::new(None, Arc::default())));
-    let unchanged = breadcrumb.clone();
-    let call = || Hub::run(silence.clone(), || function(breadcrumb));
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or(Some(unchanged))
 }
 
 /// Adds what is known of the application and the machine. It is here already so that `before_send`
@@ -237,7 +211,8 @@ mod tests {
     fn breadcrumbs_come_in_order_of_time_once_and_the_newest_stay() {
         let mut carried = vec![at(1, "one"), at(5, "five")];
         let others = [at(5, "five"), at(3, "three"), at(9, "nine")];
-        let others = others.map(|breadcrumb| crate::scope::to_json(&breadcrumb).unwrap());
+        let others =
+            others.map(|breadcrumb| guardhouse_process::scope::to_json(&breadcrumb).unwrap());
         add_breadcrumbs(&mut carried, others.iter().map(Json::as_value), 3);
         let messages: Vec<_> = carried.iter().map(|b| b.message.as_deref().unwrap()).collect();
         assert_eq!(messages, ["three", "five", "nine"]);
@@ -250,7 +225,7 @@ mod tests {
             // Nothing that a microsecond is made of, nor what a floating-point number can tell apart.
             let timestamp = start + Duration::from_nanos(step * 1_237);
             let original = Breadcrumb { timestamp, ..Breadcrumb::default() };
-            let json = crate::scope::to_json(&original).unwrap();
+            let json = guardhouse_process::scope::to_json(&original).unwrap();
             let mut carried = vec![original];
             add_breadcrumbs(&mut carried, std::iter::once(json.as_value()), 10);
             assert_eq!(carried.len(), 1, "{step}");

@@ -38,32 +38,29 @@
 #![forbid(unsafe_code)]
 
 mod cache_dir;
-mod clock;
 pub mod contexts;
-mod debug;
-mod doorway;
 mod error;
 mod guard;
 mod house;
 mod init;
 pub mod intake;
 mod integration;
-pub mod losses;
+mod ipc;
 pub mod merge;
 mod options;
 pub mod outbox;
-mod probe;
-mod random;
-mod running;
-mod scope;
 pub mod session;
+pub mod streams;
 mod transport;
 mod watch;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
+pub use guardhouse_process::losses;
+pub use guardhouse_process::scope::{
+    Scope, add_breadcrumb, clear_breadcrumbs, configure_scope, set_context, set_extra, set_tag,
+    set_user,
+};
 pub use guardhouse_protocol::scope::Attachment;
-pub use guardhouse_protocol::{Channel, FeedbackResult, IpcMode};
+pub use guardhouse_protocol::{Channel, Config, FeedbackResult, IpcMode, LogLevel};
 pub use sentry;
 pub use uuid::Uuid;
 
@@ -72,15 +69,6 @@ pub use error::InitError;
 pub use guard::Guard;
 pub use house::MessageAnswer;
 pub use init::init;
+pub use ipc::{CommandExt, ExitReason, Renderer, Way};
 pub use options::{App, EventProcessor, Options, PageSession, RendererInfo, SPOTLIGHT_URL};
-pub use scope::{
-    Scope, add_breadcrumb, clear_breadcrumbs, configure_scope, set_context, set_extra, set_tag,
-    set_user,
-};
 pub use session::SessionMode;
-
-/// Locks. A panic of whoever held the lock before is no reason for another: what is behind our locks
-/// is whole between any two statements.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

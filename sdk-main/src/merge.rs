@@ -55,6 +55,11 @@ impl Sender {
         Self { process: Process::Renderer(id), name: name.into() }
     }
 
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Main itself.
     pub fn main() -> Self {
         Self { process: Process::Main, name: "main".to_owned() }

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use guardhouse_process::scope::Scope;
 use guardhouse_protocol::IpcMode;
 use sentry::ClientOptions;
 use sentry::protocol::Event;
 use uuid::Uuid;
 
+use crate::ipc::ExitReason;
 use crate::outbox::spool::Hook;
-use crate::scope::Scope;
 use crate::session::SessionMode;
 
 /// The application, by the name and version of its crate. [`app!`](crate::app) makes it.
@@ -70,18 +71,27 @@ pub struct RendererInfo {
     pub name: Option<String>,
     /// The address of its page, if it shows one.
     pub url: Option<String>,
+    /// Its process id, if it is a native renderer.
+    pub pid: Option<u32>,
 }
 
 impl RendererInfo {
     /// A renderer of which nothing is known but its id.
     pub const fn new(id: Uuid) -> Self {
-        Self { id, name: None, url: None }
+        Self { id, name: None, url: None, pid: None }
     }
 
     /// The same, with the name that it gave itself.
     #[must_use]
     pub fn with_name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
+        self
+    }
+
+    /// The same, with its process id.
+    #[must_use]
+    pub fn with_pid(mut self, pid: u32) -> Self {
+        self.pid = Some(pid);
         self
     }
 
@@ -151,6 +161,9 @@ pub struct Options {
     pub(crate) ipc_namespace: Option<String>,
     pub(crate) get_sessions: Option<GetSessions>,
     pub(crate) get_renderer_name: Option<GetRendererName>,
+    pub(crate) renderer_breadcrumbs: Vec<ExitReason>,
+    pub(crate) renderer_events: Vec<ExitReason>,
+    pub(crate) watch_renderers: bool,
     pub(crate) attach_screenshot: bool,
     pub(crate) cache_dir: Option<PathBuf>,
     pub(crate) app_root: Option<PathBuf>,
@@ -182,6 +195,9 @@ impl Options {
             ipc_namespace: None,
             get_sessions: None,
             get_renderer_name: None,
+            renderer_breadcrumbs: ExitReason::ALL.into(),
+            renderer_events: ExitReason::EVENTS.into(),
+            watch_renderers: true,
             attach_screenshot: false,
             cache_dir: None,
             app_root: None,
@@ -265,6 +281,39 @@ impl Options {
         name: impl Fn(&RendererInfo) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         self.get_renderer_name = Some(Arc::new(name));
+        self
+    }
+
+    /// For which ends of a renderer there is a breadcrumb in the events that follow, of whatever
+    /// process; for all by default.
+    pub fn renderer_breadcrumbs(mut self, reasons: impl IntoIterator<Item = ExitReason>) -> Self {
+        self.renderer_breadcrumbs = reasons.into_iter().collect();
+        self
+    }
+
+    /// For which ends of a renderer there is an event, with the renderer's last scope. By default for
+    /// [`AbnormalExit`](ExitReason::AbnormalExit), [`LaunchFailed`](ExitReason::LaunchFailed) and
+    /// [`IntegrityFailure`](ExitReason::IntegrityFailure), as in `@sentry/electron`.
+    ///
+    /// ```
+    /// use guardhouse_main::{ExitReason, Options, app};
+    ///
+    /// let options = Options::new(app!())
+    ///     .renderer_breadcrumbs([])
+    ///     .renderer_events([ExitReason::AbnormalExit, ExitReason::Killed, ExitReason::Oom]);
+    /// # let _ = options;
+    /// ```
+    pub fn renderer_events(mut self, reasons: impl IntoIterator<Item = ExitReason>) -> Self {
+        self.renderer_events = reasons.into_iter().collect();
+        self
+    }
+
+    /// Whether there is an event, `ApplicationNotResponding`, when a thread of a renderer stops to
+    /// respond; on by default. Only threads that send heartbeats are watched, and the renderer says
+    /// after which time. The event has no stack; of the same renderer there are at most ten in ten
+    /// minutes.
+    pub fn watch_renderers(mut self, watch: bool) -> Self {
+        self.watch_renderers = watch;
         self
     }
 
@@ -457,6 +506,9 @@ impl fmt::Debug for Options {
             .field("app", &self.app)
             .field("ipc_mode", &self.ipc_mode)
             .field("ipc_namespace", &self.ipc_namespace)
+            .field("renderer_breadcrumbs", &self.renderer_breadcrumbs)
+            .field("renderer_events", &self.renderer_events)
+            .field("watch_renderers", &self.watch_renderers)
             .field("cache_dir", &self.cache_dir)
             .field("session_mode", &self.session_mode)
             .field("require_consent", &self.require_consent)

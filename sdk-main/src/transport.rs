@@ -7,9 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use guardhouse_process::doorway::deadline_in;
 use sentry::Envelope;
 
-use crate::doorway::deadline_in;
 use crate::house::House;
 
 /// The transport of the client that [`init`](crate::init) makes.

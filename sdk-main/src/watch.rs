@@ -6,11 +6,16 @@
 
 mod batch;
 mod closing;
+mod ends;
 mod flushes;
 mod hearing;
 mod life;
+mod natives;
 mod orders;
+mod shelves;
 mod spotlight;
+mod taking;
+mod wishes;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,6 +24,8 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
+use guardhouse_process::Random;
+use guardhouse_process::probe::Probe;
 use sentry::Hub;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -29,20 +36,26 @@ use crate::contexts::{self, Contexts};
 use crate::error::InitError;
 use crate::house::{House, Visit};
 use crate::intake::Intake;
+use crate::ipc::Listeners;
+use crate::ipc::heartbeats::Heartbeats;
 use crate::losses::Reason;
 use crate::merge::{Merge, OWN_CONTEXT};
-use crate::options::GetRendererName;
+use crate::options::{GetRendererName, RendererInfo};
 use crate::outbox::Outbox;
-use crate::probe::Probe;
-use crate::random::Random;
+use crate::streams::Streams;
 use batch::Batch;
 use closing::Closing;
 use flushes::Flushes;
 use life::Life;
+use natives::Natives;
+use shelves::Shelves;
 use spotlight::Spotlight;
 
 /// So many visits are taken before timers and uploads have their turn.
 const VISITS_AT_ONCE: usize = 64;
+
+/// So many turns connections have at the end, to write what renderers wait for.
+const TURNS_AT_THE_END: usize = 32;
 
 /// How long what was found out about the machine is good enough.
 const GLANCE_EVERY: Duration = Duration::from_secs(1);
@@ -114,12 +127,25 @@ struct Watch {
     started: SystemTime,
     looked_around: Option<Instant>,
     /// The renderers that have been heard of and are not gone.
-    renderers: BTreeMap<Uuid, Instant>,
+    renderers: BTreeMap<Uuid, Heard>,
     /// Those that are gone, the last ones: what they said may come later.
     gone: VecDeque<Uuid>,
+    natives: Natives,
+    shelves: Shelves,
+    heartbeats: Heartbeats,
+    concern: ends::Concern,
+    streams: Streams,
+    listeners: Option<Listeners>,
     consent: orders::Consent,
     dice: Random,
     closing: Option<Closing>,
+}
+
+/// A renderer of which something was heard.
+struct Heard {
+    /// When it was heard last.
+    at: Instant,
+    info: RendererInfo,
 }
 
 impl Watch {
@@ -147,6 +173,12 @@ impl Watch {
             started: orders.started,
             looked_around: None,
             renderers: BTreeMap::new(),
+            natives: Natives::default(),
+            shelves: Shelves::new(orders.shelf),
+            heartbeats: Heartbeats::new(),
+            concern: orders.concern,
+            streams: Streams::default(),
+            listeners: orders.listeners,
             gone: VecDeque::new(),
             consent,
             dice: orders.dice,
@@ -158,7 +190,11 @@ impl Watch {
     /// Stands watch until the application ends. Says what is left to do then.
     async fn stand(mut self) -> Option<Closing> {
         self.look_around();
+        if let Some(listeners) = &mut self.listeners {
+            listeners.listen(&self.house);
+        }
         loop {
+            self.heartbeats.woke(Instant::now());
             let mut is_idle = false;
             for _ in 0..VISITS_AT_ONCE {
                 let Some(visit) = self.house.doorway().next() else {
@@ -167,13 +203,26 @@ impl Watch {
                 };
                 self.guarded(|watch| watch.handle(visit));
             }
+            if is_idle {
+                let mut is_more = false;
+                self.guarded(|watch| is_more = watch.look_at_a_shelf());
+                is_idle = !is_more;
+            }
             let mut wake = None;
             self.guarded(|watch| wake = watch.step());
             if let Some(closing) = self.closing.take_if(|closing| closing.is_due(&self.outbox)) {
                 if let Some(outbox) = &mut self.outbox {
                     self.life.handle_time(outbox);
                 }
+                // What was acknowledged is told to renderers, which would hand it over again otherwise.
+                for _ in 0..TURNS_AT_THE_END {
+                    tokio::task::yield_now().await;
+                }
                 return Some(closing.with(self.outbox));
+            }
+            if is_idle && self.natives.is_anyone_waiting() {
+                self.guarded(Self::go_on_alone);
+                is_idle = !self.natives.is_anyone_waiting();
             }
             if !is_idle {
                 // More is waiting; but what has come over the network is looked at before.
@@ -218,14 +267,22 @@ impl Watch {
     fn step(&mut self) -> Option<Instant> {
         let now = Instant::now();
         while let Some(accepted) = self.intake.poll(now) {
-            self.guarded(|watch| drop(watch.accept(None, accepted, None)));
+            self.guarded(|watch| drop(watch.accept(accepted, None)));
         }
+        self.look_after_natives(now);
+        self.look_after_threads(now);
         let mut losses = self.intake.take_losses();
         losses.add(&self.house.take_losses());
         if self.batch.is_due(now) {
             self.send_batch();
         }
-        let mut wakes = vec![self.intake.poll_timeout(), self.batch.timeout(), self.life.timeout()];
+        let mut wakes = vec![
+            self.intake.poll_timeout(),
+            self.batch.timeout(),
+            self.life.timeout(),
+            self.natives.timeout(),
+            self.heartbeats.poll_timeout(),
+        ];
         if let Some(outbox) = &mut self.outbox {
             outbox.count(&losses);
             self.life.handle_time(outbox);
@@ -262,13 +319,11 @@ impl Watch {
             Visit::Message { from, channel, bytes, answer } => {
                 self.hear(&from, channel, bytes, answer);
             }
-            Visit::Gone(id) => {
-                self.gone.push_back(id);
-                if self.gone.len() > RENDERERS {
-                    self.gone.pop_front();
-                }
-                self.forget(id);
-            }
+            Visit::Native(call) => self.native(call),
+            #[cfg(unix)]
+            Visit::Inherited(socket) => crate::ipc::serve_inherited(&self.house, socket),
+            Visit::LaunchFailed(name) => self.tell_of_failed_launch(name),
+            Visit::Gone(id) => self.gone(id),
             Visit::Flush { deadline, sent } => {
                 self.send_batch();
                 match &mut self.outbox {
@@ -306,6 +361,11 @@ impl Watch {
                 self.look_around();
             }
             Visit::Close { deadline, done } => {
+                // Whoever comes now should look for the next main.
+                self.listeners = None;
+                self.take_last_words();
+                // What was left before is here already, and should not wait for the next start.
+                while !self.house.is_too_late() && self.look_at_a_shelf() {}
                 self.send_batch();
                 if let Some(outbox) = &mut self.outbox {
                     self.life.exit(outbox);
@@ -315,7 +375,7 @@ impl Watch {
                 self.closing = Some(Closing::new(deadline, done));
                 // What came behind it is still taken, and nothing else gets in.
                 for late in self.house.doorway().close() {
-                    self.handle(late);
+                    self.guarded(|watch| watch.handle(late));
                 }
             }
         }
@@ -336,7 +396,8 @@ impl Watch {
                 contexts.refresh();
                 contexts
             }
-            none => none.insert(contexts::gather(&self.app, crate::clock::timestamp(self.started))),
+            none => none
+                .insert(contexts::gather(&self.app, guardhouse_process::timestamp(self.started))),
         };
         let identity = self.merge.identity_mut();
         for (name, context) in contexts.iter() {

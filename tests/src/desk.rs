@@ -17,7 +17,13 @@
 //! | `flush MS`, `close MS`, `drop` | `flushed BOOL MS`, `closed BOOL MS`, `dropped MS` | after the end also `left THREADS` |
 //! | `panic TEXT`, `abort TEXT` | `panicked`, nothing | a thread panics, and the process aborts |
 //! | `give-consent`, `revoke-consent`, `focus on` | `done` | |
+//! | `latency NUMBER` | `latency NANOS NANOS` | main changes its scope so often: the median, and what 1 in 100 exceed |
 //! | `threads`, `again`, `exit` | `threads N`, `failed WHY`, nothing | |
+//! | `child NAME SOCKET [--no-socket] OPTIONS…` | `started PID` | starts a [child](crate::children) |
+//! | `wait NAME` | `ended CODE`, `ended by SIGNAL` | waits for the end of a child |
+//! | `await-end NAME` | `done` | main knows nobody of the name any more |
+//! | `renderers`, `turned-away` | `renderers NAME:WAY:ROLE:PID …`, `turned-away WHY:COUNT …` | who is there, and who was not let in |
+//! | `config JSON`, `share-trace`, `relay NAME` | `done`, `relayed BOOL` | pushes to all renderers |
 //!
 //! Among its options are `--kill STEP:N`, with which it dies by a kill at the n-th time of a
 //! [step](guardhouse_main::outbox::spool::Step) of the spool, and `--seen`, with which it says `seen`
@@ -73,15 +79,12 @@ impl Desk {
 
     /// The command that starts the binary, for a test to add to.
     pub fn command(binary: &str, cache_dir: &Path) -> Command {
-        let mut command = Command::new(binary);
+        let mut command = bare(binary);
         command
             .arg("--cache-dir")
             .arg(cache_dir)
-            // What the machine is set up for is not what is tested.
-            .env_remove("SENTRY_DSN")
-            .env_remove("SENTRY_RELEASE")
-            .env_remove("SENTRY_ENVIRONMENT")
-            .env("RUST_BACKTRACE", "0");
+            // Where it leaves its note: nobody else's renderers should find it.
+            .env("XDG_RUNTIME_DIR", runtime_of(cache_dir));
         command
     }
 
@@ -152,6 +155,14 @@ impl Desk {
         self.child.id()
     }
 
+    /// A line of what Linux says about its memory, such as `VmHWM`, in bytes. Nothing elsewhere, or if
+    /// it is dead.
+    pub fn memory(&self, line: &str) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
+        let value = status.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(':'))?;
+        Some(value.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+    }
+
     /// Kills it, and waits until it is dead.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
@@ -179,6 +190,31 @@ impl Drop for Desk {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// The runtime directory of a main whose cache directory this is. It is beside it, and is made.
+///
+/// # Panics
+///
+/// If it cannot be made.
+pub fn runtime_of(cache_dir: &Path) -> std::path::PathBuf {
+    let path = cache_dir.with_extension("run");
+    std::fs::create_dir_all(&path).expect("there is a place for temporary files");
+    path
+}
+
+/// A command that starts the binary as it would start anywhere: what the machine is set up for is not
+/// what is tested.
+pub(crate) fn bare(binary: &str) -> Command {
+    let mut command = Command::new(binary);
+    command
+        .env_remove("SENTRY_DSN")
+        .env_remove("SENTRY_RELEASE")
+        .env_remove("SENTRY_ENVIRONMENT")
+        .env_remove("SENTRY_TRACE")
+        .env_remove("SENTRY_BAGGAGE")
+        .env("RUST_BACKTRACE", "0");
+    command
 }
 
 /// A directory of a test's own, removed when it is dropped.
@@ -227,5 +263,6 @@ impl Default for Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_dir_all(self.0.with_extension("run"));
     }
 }

@@ -144,6 +144,19 @@ impl Sentry {
         assert_eq!(open, 0, "connections that were not closed");
     }
 
+    /// All events that have arrived, in the order in which they came.
+    pub fn events(&self) -> Vec<serde_json::Value> {
+        self.items("event")
+    }
+
+    /// All items of a type that have arrived, as JSON, in the order in which they came.
+    pub fn items(&self, kind: &str) -> Vec<serde_json::Value> {
+        let requests = self.requests();
+        let envelopes = requests.iter().filter_map(|request| request.envelope.as_ref().ok());
+        let items = envelopes.flat_map(|envelope| &envelope.items);
+        items.filter(|item| item.kind() == kind).map(Item::json).collect()
+    }
+
     /// What has arrived.
     pub fn requests(&self) -> Vec<Arc<Request>> {
         self.shared.record.all()

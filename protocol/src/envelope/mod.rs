@@ -157,6 +157,12 @@ impl Envelope {
         self.ending == Ending::Newline
     }
 
+    /// Ends the last line with a newline if it has none, so that an item can be written behind it without
+    /// a look at what is there.
+    pub fn end_line(&mut self) {
+        self.ending = Ending::Newline;
+    }
+
     /// From now on the last item is another one, perhaps, and has a payload.
     fn end_with_payload(&mut self) {
         if self.ending == Ending::BareItemHeader {

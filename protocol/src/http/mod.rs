@@ -47,7 +47,9 @@
 //! bytes. Each is answered with a [`StreamResult`](crate::StreamResult), which says how much is
 //! durable and so where to go on; so is a chunk whose place is not the next one, with status 409,
 //! as a frame in its place is answered with what is durable. Opening a stream again under its id is
-//! how to ask where it is. One that main declines is answered with 403, one too many with 503.
+//! how to ask where it is. One that main declines is answered with 403. Of more
+//! than [`STREAMS`](crate::limits::STREAMS) at once main gives up the one that rests the longest, whose
+//! next chunk is answered with 410.
 //!
 //! # What main pushes
 //!

@@ -15,7 +15,7 @@ mod queued;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 pub use answer::{Answer, Outcome, Verdict};
@@ -86,6 +86,8 @@ const COUNTS_IN_A_REPORT: usize = 40;
 pub struct Dispatcher {
     config: Config,
     queue: BTreeMap<EntryId, Waiting>,
+    /// The queue in the order in which it goes, so that the next is found without a look at all.
+    order: BTreeSet<Turn>,
     in_flight: Option<InFlight>,
     is_paused: bool,
     limits: Limits,
@@ -151,6 +153,7 @@ impl Dispatcher {
             backoff: Backoff::new(&config, seed),
             config,
             queue: BTreeMap::new(),
+            order: BTreeSet::new(),
             in_flight: None,
             is_paused: false,
             limits: Limits::default(),
@@ -215,12 +218,19 @@ impl Dispatcher {
             strikes: 0,
             retry_at: None,
         };
-        self.queue.insert(queued.id, waiting);
+        self.order.insert(waiting.turn());
+        if let Some(former) = self.queue.insert(queued.id, waiting)
+            && former.turn() != self.queue[&queued.id].turn()
+        {
+            self.order.remove(&former.turn());
+        }
     }
 
     /// An envelope is gone from the spool, as it expired or was evicted.
     pub fn remove(&mut self, id: EntryId) {
-        self.queue.remove(&id);
+        if let Some(waiting) = self.queue.remove(&id) {
+            self.order.remove(&waiting.turn());
+        }
     }
 
     /// Something was lost and counted elsewhere. It goes with the next envelope, or alone after a
@@ -256,8 +266,12 @@ impl Dispatcher {
             return Poll::Wait(None);
         }
         let is_due = |at: Option<Instant>| at.is_none_or(|at| at <= now);
-        let next = self.queue.values().filter(|waiting| is_due(self.ready_at(waiting)));
-        if let Some(next) = next.min_by_key(|waiting| waiting.turn()) {
+        // While nothing may go, it would be a look at all of them each time.
+        let can_any = is_due(self.backoff.retry_at());
+        let in_order = self.order.iter().filter_map(|(_, _, id)| self.queue.get(id));
+        let mut ready = in_order.filter(|waiting| is_due(self.ready_at(waiting)));
+        let next = if can_any { ready.next() } else { None };
+        if let Some(next) = next {
             let Waiting { queued: Queued { id, secondary, .. }, is_backlog, .. } = *next;
             let without = self.limits.limited(now, secondary);
             let report = self.take_report(now);
@@ -276,6 +290,10 @@ impl Dispatcher {
             return Poll::SendReport(report);
         }
 
+        if !can_any && !self.queue.is_empty() && self.limited(now).is_empty() {
+            // Not before that; what each of them waits for is looked at then.
+            return Poll::Wait(self.backoff.retry_at().into_iter().chain(report_at).min());
+        }
         let envelopes = self.queue.values().filter_map(|waiting| self.ready_at(waiting));
         Poll::Wait(envelopes.chain(report_at).min())
     }
@@ -310,7 +328,7 @@ impl Dispatcher {
         }
         if verdict != Verdict::Keep {
             if let Some(id) = id {
-                self.queue.remove(&id);
+                self.remove(id);
             }
             self.succeed();
         } else {
@@ -319,7 +337,9 @@ impl Dispatcher {
             }
         }
         let (is_held, limited) = (is_abandoned || self.is_backing_off(), self.limited(now));
-        self.make_backlog(|queued| is_held || queued.primary.intersects(limited));
+        if is_held || !limited.is_empty() {
+            self.make_backlog(|queued| is_held || queued.primary.intersects(limited));
+        }
         if is_backlog || is_abandoned {
             self.spaced_until = Some(now + self.config.spacing);
         }
@@ -336,13 +356,16 @@ impl Dispatcher {
                 // it is the others' turn.
                 waiting.tries = waiting.tries.min(TRIES_IN_A_ROW - 1);
             }
+            self.order = self.queue.values().map(Waiting::turn).collect();
         }
     }
 
     /// The server was not reached.
     fn fail(&mut self, now: Instant, id: Option<EntryId>) {
         if let Some(waiting) = id.and_then(|id| self.queue.get_mut(&id)) {
+            self.order.remove(&waiting.turn());
             waiting.tries = waiting.tries.saturating_add(1);
+            self.order.insert(waiting.turn());
             if !self.backoff.is_active() {
                 waiting.strikes = waiting.strikes.saturating_add(1);
                 // The first time may well be the beginning of an outage.
@@ -389,9 +412,11 @@ impl Dispatcher {
     }
 }
 
+/// The lower, the earlier it goes.
+type Turn = (u32, Priority, EntryId);
+
 impl Waiting {
-    /// The lower, the earlier it goes.
-    fn turn(&self) -> (u32, Priority, EntryId) {
+    fn turn(&self) -> Turn {
         (self.tries / TRIES_IN_A_ROW, self.queued.priority, self.queued.id)
     }
 }

@@ -5,6 +5,7 @@
 //! deleted before anybody hears of it, and every loss counted where the spool counts.
 
 mod leftovers;
+mod streams;
 mod uploads;
 
 use std::collections::BTreeMap;
@@ -106,7 +107,8 @@ impl Outbox {
         when_sent: Option<WhenSent>,
     ) -> Placed {
         let put = self.spool.put(priority, envelope, SystemTime::now());
-        self.took(put, priority, envelope, when_sent)
+        let queued = |id| Queued::new(id, priority, envelope.items());
+        self.took(put, queued, when_sent)
     }
 
     /// Takes what there is once in a run.
@@ -117,22 +119,20 @@ impl Outbox {
         envelope: &Envelope,
     ) -> Placed {
         let put = self.spool.put_as(key, priority, envelope, SystemTime::now());
-        self.took(put, priority, envelope, None)
+        self.took(put, |id| Queued::new(id, priority, envelope.items()), None)
     }
 
     fn took(
         &mut self,
         put: Put,
-        priority: Priority,
-        envelope: &Envelope,
+        queued: impl FnOnce(EntryId) -> Queued,
         when_sent: Option<WhenSent>,
     ) -> Placed {
         let now = Instant::now();
         self.forget(&put.evicted);
         match put.placed.id() {
             Some(id) => {
-                let queued = Queued::new(id, priority, envelope.items());
-                self.dispatcher.add(now, queued);
+                self.dispatcher.add(now, queued(id));
                 let can_go = self.dispatcher.can_go_now(now, id);
                 self.pending.insert(id, when_sent);
                 if !can_go && let Some(when_sent) = self.pending.get_mut(&id) {

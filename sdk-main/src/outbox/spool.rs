@@ -26,6 +26,7 @@ mod put;
 mod read;
 mod side;
 mod step;
+mod stream;
 mod sync;
 mod table;
 #[cfg(test)]
@@ -51,6 +52,7 @@ pub use read::{Rest, Sending};
 use step::Steps;
 #[doc(hidden)]
 pub use step::{Hook, Step};
+pub use stream::{StreamError, StreamId};
 pub use sync::Unsynced;
 use table::{Held, Place, Room, Table};
 
@@ -116,13 +118,19 @@ impl Default for Limits {
 /// - Of [`Priority::Crash`], it then survives a power cut as well, if the disk can do that at all.
 /// - Of other priorities, it does once the [`Unsynced`] of a later [`take_unsynced`] is synced.
 /// - [`Placed::Memory`] survives nothing; [`is_durable`] says when it has come to disk.
+/// - A [stream](Self::begin_stream) is nothing before it is [finished](Self::finish_stream), and then
+///   like what is put with [`Priority::Normal`].
 /// - A deletion survives the death of the process. After a power cut an envelope may be there again,
 ///   and is sent again; Sentry knows it by its event id.
 ///
 /// # What goes when there is no room
 ///
-/// The oldest of the least urgent: normal ones before sessions, crashes last. A newcomer pushes out
-/// nothing that is more urgent than itself; it is refused and counted instead.
+/// The oldest of the least urgent: normal ones before sessions, crashes last, and of each of these
+/// first what is only attached to something. A newcomer pushes out nothing that is more urgent than
+/// itself; it is refused and counted instead.
+///
+/// A stream that [grows](Self::begin_stream) pushes out nothing at all, and makes room for whatever
+/// else comes: a renderer that sends much takes nothing from others.
 ///
 /// # At the end
 ///
@@ -286,6 +294,8 @@ impl Spool {
 impl Drop for Spool {
     fn drop(&mut self) {
         self.try_again();
+        // Nobody was told that they are kept, so they are sent to the next run again.
+        self.drop_streams();
         let _ = self.own.remove(name::RESERVE);
         // If something is left, it is for the next start.
         let _ = self.own.remove_if_empty();

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::doorway::Promised;
+use guardhouse_process::doorway::Promised;
+
 use crate::outbox::{Outbox, Step};
 
 /// What is kept of the time for what comes after the sending: making things durable, and handing the

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use crate::doorway::Promised;
+use guardhouse_process::doorway::Promised;
+
 use crate::outbox::{EntryId, Outbox, Step};
 
 /// All who wait.

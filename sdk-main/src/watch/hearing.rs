@@ -4,17 +4,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use bytes::Bytes;
-use guardhouse_protocol::{Channel, Envelope, FeedbackResult, Item, ItemType, Message};
+use guardhouse_protocol::http::Answer;
+use guardhouse_protocol::{
+    Channel, Envelope, FeedbackResult, Item, ItemType, Log, Message, Metric,
+};
 use uuid::Uuid;
 
-use super::{RENDERER, RENDERERS, Watch};
+use super::{Heard, RENDERER, RENDERERS, Watch};
 use crate::house::{Answering, MessageAnswer};
 use crate::intake::{Accepted, Outcome, Patience, RendererId};
 use crate::losses::{Losses, Reason};
 use crate::merge::{MergedScope, Process, Sender};
 use crate::options::RendererInfo;
 use crate::outbox::WhenSent;
-use crate::outbox::http::Answer;
+use crate::outbox::http::Answer as SentryAnswer;
 use crate::outbox::spool::Placed;
 
 impl Watch {
@@ -43,7 +46,7 @@ impl Watch {
         }
         self.glance();
         let scope = self.house.with_scopes(|scopes| scopes.merged(Process::Main));
-        let merged = self.merge.main(envelope, &scope, self.house.clock.now());
+        let merged = self.merge.main(envelope, &scope, self.house.own_scope.now());
         losses.add(&merged.losses);
         if let Some(outbox) = &mut self.outbox {
             outbox.count(&losses);
@@ -88,32 +91,32 @@ impl Watch {
         }
         if self.gone.contains(&from.id) {
             // It was said before the renderer was gone, and came later.
-            return answer.tell(MessageAnswer::Refused("the renderer is gone".to_owned()));
+            return answer.tell(MessageAnswer::refused(Answer::Unproven, "the renderer is gone"));
         }
         match self.intake.handle(id, channel, bytes, Patience::Forgets, now) {
             Outcome::Taken(accepted) => {
                 for refused in &accepted.taken_out {
                     self.house.say(format_args!("{refused}"));
                 }
-                self.heard(from.id, now);
+                self.heard(from, now);
                 let is_feedback = channel == Channel::Feedback;
                 let (when_sent, answer) = if is_feedback {
                     (Some(answer_feedback(answer)), None)
                 } else {
                     (None, Some(answer))
                 };
-                let answered = self.accept(Some(from), *accepted, when_sent);
+                let answered = self.accept(*accepted, when_sent);
                 if let Some(answer) = answer {
                     answer.tell(answered);
                 }
             }
             Outcome::Coalesced => answer.tell(MessageAnswer::Taken),
             Outcome::NotYet { .. } => {
-                answer.tell(MessageAnswer::Refused("it is too much at the moment".to_owned()));
+                answer.tell(MessageAnswer::refused(Answer::Busy, "it is too much at the moment"));
             }
             Outcome::Refused(refused) => {
                 self.house.say(format_args!("{refused}"));
-                answer.tell(MessageAnswer::Refused(refused.to_string()));
+                answer.tell(MessageAnswer::refused(refused.answer(), refused.to_string()));
             }
         }
     }
@@ -121,14 +124,16 @@ impl Watch {
     /// What a renderer says and may say.
     pub(super) fn accept(
         &mut self,
-        from: Option<&RendererInfo>,
         accepted: Accepted,
         when_sent: Option<WhenSent>,
     ) -> MessageAnswer {
         let id = accepted.renderer.as_uuid();
-        match accepted.message {
+        let Some(message) = self.as_wanted(id, accepted.message) else {
+            return MessageAnswer::Taken;
+        };
+        match message {
             Message::Scope(message) => {
-                let at = self.house.clock.now();
+                let at = self.house.own_scope.now();
                 let refusals = self
                     .house
                     .with_scopes(|scopes| scopes.hear(Process::Renderer(id), message, at));
@@ -140,41 +145,18 @@ impl Watch {
                 MessageAnswer::Taken
             }
             Message::Envelope(envelope) | Message::Feedback(envelope) => {
-                let sender = self.sender(id, from);
-                let scope = self.scope_for(Process::Renderer(id));
-                let now = self.house.clock.now();
-                let merged =
-                    self.merge.renderer(envelope, &sender, &scope, now, self.dice.fraction());
-                if merged.facts.panics > 0 {
-                    self.house.say(format_args!("a hook panicked; the event goes on unchanged"));
-                }
-                if let Some(outbox) = &mut self.outbox {
-                    outbox.count(&merged.losses);
-                    self.life.handle_errors(merged.facts.errors_not_chosen, outbox);
-                }
-                match merged.envelope {
-                    Some(envelope) => self.store(envelope, false, when_sent),
-                    None => MessageAnswer::Taken,
-                }
+                self.merge_and_store(id, envelope, when_sent)
             }
             Message::Log(log) => {
-                let (sender, scope) =
-                    (self.sender(id, from), self.scope_for(Process::Renderer(id)));
-                let log = self.merge.log(log, &sender, &scope, self.house.clock.now());
-                if !self.batch.has_room_for(log.text()) {
-                    self.send_batch();
-                }
-                self.batch.log(&log, Instant::now());
+                let (sender, scope) = (self.sender(id), self.scope_for(Process::Renderer(id)));
+                let log = self.merge.log(log, &sender, &scope, self.house.own_scope.now());
+                self.batch_log(&log);
                 MessageAnswer::Taken
             }
             Message::Metric(metric) => {
-                let (sender, scope) =
-                    (self.sender(id, from), self.scope_for(Process::Renderer(id)));
-                let metric = self.merge.metric(metric, &sender, &scope, self.house.clock.now());
-                if !self.batch.has_room_for(metric.text()) {
-                    self.send_batch();
-                }
-                self.batch.metric(&metric, Instant::now());
+                let (sender, scope) = (self.sender(id), self.scope_for(Process::Renderer(id)));
+                let metric = self.merge.metric(metric, &sender, &scope, self.house.own_scope.now());
+                self.batch_metric(&metric);
                 MessageAnswer::Taken
             }
             Message::Flush => {
@@ -183,11 +165,50 @@ impl Watch {
                     self.outbox.as_mut().is_none_or(|outbox| outbox.spool().try_again());
                 if is_on_disk { MessageAnswer::Taken } else { MessageAnswer::NotDurable }
             }
-            // Whether a renderer still answers is watched by whoever hosts it, not here; that it was
-            // heard is what `renderers` knows.
-            Message::Start | Message::Status(_) => MessageAnswer::Taken,
+            Message::Status(status) => {
+                if self.concern.watches {
+                    self.heartbeats.hear(id, &status, Instant::now());
+                }
+                MessageAnswer::Taken
+            }
+            // That it was heard is what `renderers` knows.
+            Message::Start => MessageAnswer::Taken,
             // A host takes a stream in piece by piece, and hands over what it was about.
-            _ => MessageAnswer::Refused("it cannot be said in one message".to_owned()),
+            _ => MessageAnswer::refused(Answer::Forbidden, "it cannot be said in one message"),
+        }
+    }
+
+    /// What a renderer reports, with what all processes contribute.
+    pub(super) fn merge_and_store(
+        &mut self,
+        renderer: Uuid,
+        envelope: Envelope,
+        when_sent: Option<WhenSent>,
+    ) -> MessageAnswer {
+        let sender = self.sender(renderer);
+        let scope = self.scope_for(Process::Renderer(renderer));
+        self.merge_and_store_with(envelope, &sender, &scope, when_sent)
+    }
+
+    pub(super) fn merge_and_store_with(
+        &mut self,
+        envelope: Envelope,
+        sender: &Sender,
+        scope: &MergedScope,
+        when_sent: Option<WhenSent>,
+    ) -> MessageAnswer {
+        let now = self.house.own_scope.now();
+        let merged = self.merge.renderer(envelope, sender, scope, now, self.dice.fraction());
+        if merged.facts.panics > 0 {
+            self.house.say(format_args!("a hook panicked; the event goes on unchanged"));
+        }
+        if let Some(outbox) = &mut self.outbox {
+            outbox.count(&merged.losses);
+            self.life.handle_errors(merged.facts.errors_not_chosen, outbox);
+        }
+        match merged.envelope {
+            Some(envelope) => self.store(envelope, false, when_sent),
+            None => MessageAnswer::Taken,
         }
     }
 
@@ -218,8 +239,24 @@ impl Watch {
         match placed {
             Placed::Disk(_) => MessageAnswer::Taken,
             Placed::Memory(_) => MessageAnswer::NotDurable,
-            Placed::Refused => MessageAnswer::Refused("there is no room for it".to_owned()),
+            Placed::Refused => {
+                MessageAnswer::refused(Answer::OverBudget, "there is no room for it")
+            }
         }
+    }
+
+    pub(super) fn batch_log(&mut self, log: &Log) {
+        if !self.batch.has_room_for(log.text()) {
+            self.send_batch();
+        }
+        self.batch.log(log, Instant::now());
+    }
+
+    pub(super) fn batch_metric(&mut self, metric: &Metric) {
+        if !self.batch.has_room_for(metric.text()) {
+            self.send_batch();
+        }
+        self.batch.metric(metric, Instant::now());
     }
 
     pub(super) fn send_batch(&mut self) {
@@ -235,7 +272,7 @@ impl Watch {
     /// The scope for what a process reports, with what main has told `sentry` and not us.
     pub(super) fn scope_for(&mut self, process: Process) -> MergedScope {
         self.glance();
-        let at = self.house.clock.now();
+        let at = self.house.own_scope.now();
         let (changes, refusals) = self.probe.look(at);
         for (refusal, count) in refusals.iter() {
             self.house
@@ -250,24 +287,35 @@ impl Watch {
     }
 
     /// What a renderer is called in what it reports.
-    pub(super) fn sender(&self, id: Uuid, from: Option<&RendererInfo>) -> Sender {
-        let info = from.cloned().unwrap_or_else(|| RendererInfo::new(id));
+    pub(super) fn sender(&self, id: Uuid) -> Sender {
+        let info = self.renderers.get(&id).map(|known| known.info.clone());
+        self.sender_of(&info.unwrap_or_else(|| RendererInfo::new(id)))
+    }
+
+    pub(super) fn sender_of(&self, info: &RendererInfo) -> Sender {
         let asked = self
             .get_renderer_name
             .as_ref()
-            .and_then(|get| catch_unwind(AssertUnwindSafe(|| get(&info))).unwrap_or_default());
-        let name = asked.or(info.name).unwrap_or_else(|| RENDERER.to_owned());
-        Sender::renderer(id, name)
+            .and_then(|get| catch_unwind(AssertUnwindSafe(|| get(info))).unwrap_or_default());
+        let name = asked.or_else(|| info.name.clone()).unwrap_or_else(|| RENDERER.to_owned());
+        Sender::renderer(info.id, name)
     }
 
     /// A renderer was heard. Those of which nothing was heard for the longest make room, should a host
     /// not tell when one is gone.
-    pub(super) fn heard(&mut self, id: Uuid, now: Instant) {
-        if self.renderers.insert(id, now).is_some() {
+    pub(super) fn heard(&mut self, info: &RendererInfo, at: Instant) {
+        if let Some(known) = self.renderers.get_mut(&info.id) {
+            known.at = at;
+            if known.info != *info {
+                known.info = info.clone();
+            }
             return;
         }
+        self.renderers.insert(info.id, Heard { at, info: info.clone() });
         if self.renderers.len() > RENDERERS {
-            let oldest = self.renderers.iter().min_by_key(|(_, heard)| **heard);
+            // Of a native renderer main hears when it is gone.
+            let pages = self.renderers.iter().filter(|(id, _)| !self.natives.knows(**id));
+            let oldest = pages.min_by_key(|(_, heard)| heard.at);
             if let Some(oldest) = oldest.map(|(id, _)| *id) {
                 self.forget(oldest);
             }
@@ -279,19 +327,23 @@ impl Watch {
     pub(super) fn forget(&mut self, id: Uuid) {
         self.renderers.remove(&id);
         self.intake.forget(RendererId::new(id));
+        self.heartbeats.forget(id);
+        self.streams.forget(id, &mut self.outbox);
         self.house.with_scopes(|scopes| scopes.remove(Process::Renderer(id)));
         self.look_at_renderers();
     }
 }
 
-/// Tells a renderer what became of its feedback.
+/// Tells a page what became of its feedback.
 fn answer_feedback(answer: Answering) -> WhenSent {
-    Box::new(|sent: Option<&Answer>| {
-        let result = sent.map_or_else(FeedbackResult::default, |sent| FeedbackResult {
-            status_code: Some(sent.status),
-            rate_limits: sent.rate_limits.clone(),
-            retry_after: sent.retry_after.clone(),
-        });
-        answer.tell(MessageAnswer::Feedback(result));
+    Box::new(|sent| answer.tell(MessageAnswer::Feedback(feedback_result(sent))))
+}
+
+/// What Sentry said of feedback, if it did.
+pub(super) fn feedback_result(sent: Option<&SentryAnswer>) -> FeedbackResult {
+    sent.map_or_else(FeedbackResult::default, |sent| FeedbackResult {
+        status_code: Some(sent.status),
+        rate_limits: sent.rate_limits.clone(),
+        retry_after: sent.retry_after.clone(),
     })
 }

@@ -6,10 +6,10 @@
 
 use std::time::{Instant, SystemTime};
 
+use guardhouse_process::timestamp;
 use guardhouse_protocol::{EditError, Envelope, Header, ItemType};
 use uuid::Uuid;
 
-use crate::clock::timestamp;
 use crate::outbox::spool::{DeadRun, Key, Outcome, Placed, Spool};
 use crate::outbox::{EntryId, Outbox, Priority};
 use crate::session::{Dead, Moment, Sessions, Severity, Update};

@@ -5,22 +5,28 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use guardhouse_process::Random;
+use guardhouse_protocol::frame::Proof;
 use guardhouse_protocol::{IpcMode, Namespace};
 use sentry::types::Dsn;
 use sentry::{ClientOptions, EventSamplingStrategy};
 use uuid::Uuid;
 
+use super::ends::Concern;
 use super::life;
 use crate::App;
 use crate::error::InitError;
 use crate::house::House;
+use crate::ipc::Listeners;
 use crate::merge::{Hooks, Identity, Merge};
 use crate::options::{GetRendererName, Options};
 use crate::outbox::Outbox;
 use crate::outbox::http::{HttpError, HttpOptions, Proxies, Target};
 use crate::outbox::spool::{Limits, Spool};
-use crate::random::Random;
 use crate::session::{About, SessionMode, Sessions};
+
+/// Where renderers leave what they could not hand over, in the directory for what waits.
+const SHELF: &str = "renderers";
 
 /// Everything that the SDK thread has to know.
 pub(crate) struct Orders {
@@ -34,6 +40,9 @@ pub(crate) struct Orders {
     pub(super) app: App,
     pub(super) started: SystemTime,
     pub(super) dice: Random,
+    pub(super) listeners: Option<Listeners>,
+    pub(super) concern: Concern,
+    pub(super) shelf: Option<PathBuf>,
 }
 
 /// What the outbox is made of.
@@ -75,6 +84,14 @@ impl Orders {
             app: options.app.clone(),
             started: SystemTime::now(),
             dice: Random::new(seed.0),
+            listeners: None,
+            shelf: None,
+            concern: Concern {
+                breadcrumbs: options.renderer_breadcrumbs.clone(),
+                events: options.renderer_events.clone(),
+                watches: options.watch_renderers,
+                said: (0, 0),
+            },
         };
         let Some(dsn) = dsn else { return Ok(orders) };
         let (http, told_dsn) = match &options.tunnel {
@@ -93,6 +110,21 @@ impl Orders {
 }
 
 impl Orders {
+    /// Opens the ways for renderers. Says where the note lies that leads to them.
+    pub(crate) fn open_ways(
+        &mut self,
+        house: &House,
+        proof: Proof,
+        cache_dir: &Path,
+    ) -> Option<PathBuf> {
+        let Guardhouse { mode, namespace } = &self.guardhouse;
+        // Without a DSN nothing is kept, and nobody looks for what is left there.
+        self.shelf = self.outbox.is_some().then(|| cache_dir.join(SHELF));
+        let listeners = Listeners::open(house, *mode, namespace, proof, self.shelf.as_deref());
+        let listeners = self.listeners.insert(listeners);
+        listeners.note().map(Path::to_owned)
+    }
+
     /// Writes down that there is a session. It is on disk before `init` returns: from then on a run
     /// that is killed is known to have been.
     pub(super) fn begin_life(&mut self) {

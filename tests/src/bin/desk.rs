@@ -1,8 +1,7 @@
 //! An application with Guardhouse in it, which does what it is told on standard input and says on
 //! standard output what came of it. `guardhouse_tests::desk` is the other end, and lists the words.
-#![allow(clippy::print_stdout, reason = "that is how it answers")]
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,6 +12,7 @@ use guardhouse_main::outbox::spool::{Hook, Step};
 use guardhouse_main::sentry::{self, Breadcrumb, Level};
 use guardhouse_main::session::SessionMode;
 use guardhouse_main::{Channel, Guard, MessageAnswer, Options, RendererInfo, Uuid, app, init};
+use guardhouse_tests::talk::{say, threads, threads_left};
 
 fn main() -> ExitCode {
     let mut options = Options::new(app!()).release("desk@5.1.0").environment("test");
@@ -46,6 +46,10 @@ fn main() -> ExitCode {
             "--spotlight" => options.spotlight(value()),
             "--tunnel" => options.tunnel(value()),
             "--namespace" => options.ipc_namespace(value()),
+            #[cfg(unix)]
+            "--mode" => options.ipc_mode(value().parse().expect("a mode")),
+            #[cfg(unix)]
+            "--events" => options.renderer_events(guardhouse_tests::children::reasons(&value())),
             "--http-proxy" => options.http_proxy(value()),
             "--ca" => options.ca_certificates(value()),
             "--app-root" => options.app_root(value()),
@@ -81,6 +85,8 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    #[cfg(unix)]
+    let mut children = guardhouse_tests::children::Children::default();
     say("ready");
     for line in io::stdin().lock().lines() {
         let line = line.expect("whoever drives speaks UTF-8");
@@ -99,6 +105,11 @@ fn main() -> ExitCode {
             say(&format!("dropped {}", start.elapsed().as_millis()));
             say(&format!("left {}", threads_left()));
             return ExitCode::SUCCESS;
+        }
+        #[cfg(unix)]
+        if let Some(answer) = children.obey(&guard, word, rest) {
+            say(&answer);
+            continue;
         }
         obey(&guard, word, rest);
     }
@@ -215,6 +226,22 @@ fn obey(guard: &Guard, word: &str, rest: &str) {
             say("done");
         }
         "threads" => say(&format!("threads {}", threads())),
+        // How long a call takes that an application makes all the time.
+        "latency" => {
+            let calls = (0..rest.parse().expect("a number")).map(|number: u32| {
+                let start = Instant::now();
+                guardhouse_main::set_tag(
+                    "latency",
+                    if number.is_multiple_of(2) { "even" } else { "odd" },
+                );
+                start.elapsed()
+            });
+            let mut calls: Vec<_> = calls.collect();
+            calls.sort();
+            let at =
+                |part: usize| calls.get(calls.len() * part / 100).map_or(0, Duration::as_nanos);
+            say(&format!("latency {} {}", at(50), at(99)));
+        }
         "again" => {
             let error = init(Options::new(app!())).expect_err("it runs already");
             say(&format!("failed {error}"));
@@ -236,7 +263,7 @@ fn post(guard: &Guard, from: &str, channel: Channel, message: String, about: &st
             MessageAnswer::Taken => "taken".to_owned(),
             MessageAnswer::NotDurable => "memory".to_owned(),
             MessageAnswer::Feedback(result) => format!("feedback {}", result.to_json()),
-            MessageAnswer::Refused(why) => format!("refused {why}"),
+            MessageAnswer::Refused { why, .. } => format!("refused {why}"),
             other => format!("{other:?}"),
         };
         say(&format!("answer {about} {answer}"));
@@ -272,24 +299,4 @@ fn kill() -> ! {
     #[cfg(unix)]
     let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     std::process::abort()
-}
-
-fn threads() -> usize {
-    std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count)
-}
-
-/// How many threads there are once there are no more to end. One that was joined, or told to end, is
-/// listed for a moment longer.
-fn threads_left() -> usize {
-    let start = Instant::now();
-    while threads() > 1 && start.elapsed() < Duration::from_secs(30) {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    threads()
-}
-
-/// A line. If nobody listens any more, that is no reason to end differently.
-fn say(line: &str) {
-    let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }

@@ -101,5 +101,5 @@ fn the_application_is_known_in_every_event() {
     // A message is answered, too.
     let running = start(|options| options);
     let answer = running.post(1, guardhouse_main::Channel::Start, "{}");
-    assert!(matches!(answer, MessageAnswer::Taken | MessageAnswer::Refused(_)), "{answer:?}");
+    assert!(matches!(answer, MessageAnswer::Taken | MessageAnswer::Refused { .. }), "{answer:?}");
 }

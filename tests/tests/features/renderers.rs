@@ -74,7 +74,7 @@ fn what_is_not_a_renderers_to_send_is_taken_out_and_counted_and_the_rest_goes_on
     // What is nothing but that is refused as a whole, and the answer says why.
     let session = "{}\n{\"type\":\"session\"}\n{\"sid\":\"x\"}\n";
     match running.post(1, Channel::Envelope, session) {
-        MessageAnswer::Refused(why) => assert!(why.contains("`session`"), "{why}"),
+        MessageAnswer::Refused { why, .. } => assert!(why.contains("`session`"), "{why}"),
         other => panic!("a session is answered with {other:?}"),
     }
     // Anything else goes on, and takes the counts along.

@@ -301,7 +301,8 @@ fn protocol(out: &mut String) {
              `{CHUNK_HEADER}: 262144`, the place of the first of them in the stream, or \
              `{CHUNK_HEADER}: 262144; last` if the stream ends with them. Each answer says how much \
              is on disk. Opening a stream again asks from where to go on. A stream that is declined \
-             is answered with 403, one more than {STREAMS} at once with 503."
+             is answered with 403. Of more than {STREAMS} at once main gives up the one that rests the \
+             longest, whose next chunk is answered with 410; on a socket, main hangs up then."
         ),
     );
     let pushed: Vec<String> = CONTRACT

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use guardhouse_process::Random;
+
 use super::Config;
-use crate::random::Random;
 
 /// Exponential backoff with full jitter: after each failure twice as long as before at most, and a
 /// random time up to that, so that clients that failed together do not come back together.

@@ -1,13 +1,12 @@
 //! An entry as it goes over the wire.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::time::SystemTime;
 
+use guardhouse_process::timestamp;
 use guardhouse_protocol::{EditError, Envelope, Header};
 
 use super::Outbox;
-use crate::clock::timestamp;
 use crate::losses::{Losses, Reason};
 use crate::outbox::EntryId;
 use crate::outbox::dispatcher::Categories;
@@ -30,21 +29,12 @@ impl Outbox {
         let mut header = sending.header;
         self.stamp(&mut header).map_err(|_| Unready::Gone)?;
         let upload = Upload::new(format!("{}\n", header.as_object().text()));
-        let item = report_item(report);
-        let (mut upload, is_ended) = match sending.rest {
-            Rest::Memory(bytes) => {
-                let is_ended = bytes.is_empty() || bytes.ends_with(b"\n");
-                (upload.then(bytes), is_ended)
-            }
-            Rest::File(mut file) => {
-                let is_ended = item.is_none() || sending.rest_length == 0 || ends_line(&mut file)?;
-                (upload.then_file(file, sending.rest_length), is_ended)
-            }
+        let mut upload = match sending.rest {
+            Rest::Memory(bytes) => upload.then(bytes),
+            Rest::File(file) => upload.then_file(file, sending.rest_length),
         };
-        if let Some(item) = item {
-            if !is_ended {
-                upload = upload.then(&b"\n"[..]);
-            }
+        // Whatever is spooled ends with a newline of its own.
+        if let Some(item) = report_item(report) {
             upload = upload.then(item);
         }
         Ok((upload, Losses::new()))
@@ -116,16 +106,6 @@ impl From<io::Error> for Unready {
     fn from(_: io::Error) -> Self {
         Self::NotNow
     }
-}
-
-/// Whether a file ends with a newline. It stands where it stood.
-fn ends_line(file: &mut File) -> io::Result<bool> {
-    let at = file.stream_position()?;
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    file.seek(SeekFrom::Start(at))?;
-    Ok(last == *b"\n")
 }
 
 /// A report as the last item of an envelope whose other items are not at hand.

@@ -237,7 +237,8 @@ impl Spool {
     ) -> io::Result<Option<EntryId>> {
         let folder = &dying.folder;
         match kind {
-            Kind::Temp | Kind::Reserve => folder.remove(file)?,
+            // Of a stream that was not complete, whoever sends it was not told that it is kept.
+            Kind::Temp | Kind::Stream | Kind::Reserve => folder.remove(file)?,
             Kind::Side(_) | Kind::Unknown => {}
             // The outcomes of a run stay until it is concluded, so that none is made twice.
             Kind::Envelope(name) if !dying.sides.is_empty() && is_own_keyed(folder, &name) => {}
@@ -319,8 +320,8 @@ impl Spool {
             is_in_memory: false,
         };
         let excess = self.table.victims_for(Priority::Crash, 0, room).unwrap_or_default();
-        self.lose_all(&excess, Reason::CacheOverflow);
-        excess
+        self.lose_victims(&excess, Reason::CacheOverflow);
+        excess.entries
     }
 }
 

@@ -6,7 +6,7 @@
 //! left by us, and may be adopted like one whose lock is free.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::SpoolError;
@@ -199,6 +199,35 @@ impl Folder {
             self.steps.at(Step::SyncFile)?;
             file.sync_all()?;
         }
+        Ok(())
+    }
+
+    /// Begins a file that grows. It has the name of one that is not whole.
+    pub(super) fn begin(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.write_temp(&self.path(name), &[bytes], false)
+    }
+
+    /// Writes into a file that was begun. It is not kept open meanwhile: an application may have as
+    /// many files as the system lets it.
+    pub(super) fn grow(&self, name: &str, at: u64, bytes: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new().write(true).open(self.path(name))?;
+        file.seek(SeekFrom::Start(at))?;
+        let mut rest = bytes;
+        if self.steps.are_watched() {
+            let (half, other) = bytes.split_at(bytes.len() / 2);
+            file.write_all(half)?;
+            self.steps.at(Step::HalfWritten)?;
+            rest = other;
+        }
+        file.write_all(rest)?;
+        self.steps.at(Step::Written)
+    }
+
+    /// Gives a file the name that it keeps.
+    pub(super) fn complete(&self, from: &str, to: &str) -> io::Result<()> {
+        self.steps.at(Step::Rename)?;
+        self.rename(from, to)?;
+        self.steps.past(Step::Renamed);
         Ok(())
     }
 

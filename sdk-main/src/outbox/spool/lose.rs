@@ -4,16 +4,20 @@
 //! counted in the ledger, which also names it. Then it is deleted. Whoever finds the file of a dead
 //! run sees by the ledger which of these steps were done.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
 
 use bytes::Bytes;
 use guardhouse_protocol::Envelope;
+use guardhouse_protocol::json::Object;
+use guardhouse_protocol::limits::HEADER_BYTES;
 
 use super::error::is_full;
 use super::name::{self, Kind, LEDGER, Name, RESERVE};
 use super::read::is_whole;
+use super::table::Victims;
 use super::{Place, Spool, Step};
-use crate::losses::{Losses, Reason};
+use crate::losses::{Category, Losses, Reason};
 use crate::outbox::EntryId;
 
 /// How many bytes are kept free for the ledger.
@@ -77,13 +81,23 @@ impl Spool {
         }
     }
 
+    /// Gives up what makes room for something else.
+    pub(super) fn lose_victims(&mut self, victims: &Victims, reason: Reason) {
+        for stream in &victims.streams {
+            self.count_stream(*stream, reason);
+        }
+        self.lose_all(&victims.entries, reason);
+    }
+
     /// Counts a file that is named as lost.
     pub(super) fn count_lost(&mut self, file: String, name: &Name, reason: Reason) {
-        let losses = match self.own.read(&file) {
-            Ok(bytes) => counted(name, Bytes::from(bytes), reason),
-            Err(_) => assumed(name, reason),
+        let losses = if name.is_only_attached() {
+            // It may be hundreds of megabytes, and its headers say how many.
+            self.own.open(&file).and_then(|file| attached(name, file, reason)).ok()
+        } else {
+            self.own.read(&file).ok().map(|bytes| counted(name, Bytes::from(bytes), reason))
         };
-        self.include(file, &losses);
+        self.include(file, &losses.unwrap_or_else(|| assumed(name, reason)));
     }
 
     /// Counts an envelope whose file somebody else has deleted.
@@ -180,6 +194,30 @@ fn counted(name: &Name, bytes: Bytes, reason: Reason) -> Losses {
     let mut losses = Losses::new();
     losses.count_envelope(&envelope, reason);
     losses
+}
+
+/// What an envelope of nothing but attachments counts as.
+fn attached(name: &Name, file: File, reason: Reason) -> io::Result<Losses> {
+    let mut file = BufReader::new(file);
+    let mut losses = Losses::new();
+    let mut line = Vec::new();
+    let mut is_header = true;
+    loop {
+        line.clear();
+        if (&mut file).take(HEADER_BYTES as u64).read_until(b'\n', &mut line)? == 0 {
+            return Ok(losses);
+        }
+        if is_header || line == b"\n" {
+            is_header &= line == b"\n";
+            continue;
+        }
+        let length = Object::parse(&line).ok().and_then(|item| item.get("length")?.as_u64());
+        let Some(length) = length.filter(|length| *length <= name.length) else {
+            return Ok(assumed(name, reason));
+        };
+        losses.count(Category::Attachment, reason, length);
+        file.seek_relative(i64::try_from(length).unwrap_or(i64::MAX))?;
+    }
 }
 
 /// What an envelope counts as that cannot be read: at least one of all that its name says.

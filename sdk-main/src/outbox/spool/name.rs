@@ -105,6 +105,8 @@ pub(super) enum Kind {
     Corrupt,
     /// Something that was being written.
     Temp,
+    /// A stream that was being written.
+    Stream,
     /// Counts of what was lost: this run's, or those of one that was adopted.
     Ledger,
     /// Keeps room for the ledger.
@@ -124,6 +126,7 @@ pub(super) const RESERVE: &str = "reserve";
 const SIDE: &str = "side-";
 pub(super) const TEMP: &str = ".tmp";
 pub(super) const CORRUPT: &str = ".corrupt";
+const STREAM: &str = ".stream";
 const ENVELOPE: &str = ".envelope";
 const BROKEN: &str = ".broken";
 const LOST: &str = ".lost-";
@@ -153,6 +156,16 @@ impl Name {
     /// The name while it is being written, when length and checksum are not known yet.
     pub(super) fn temp(run: RunId, mark: &Mark) -> String {
         format!("{run}-{mark}{TEMP}")
+    }
+
+    /// The name of a stream as long as it grows.
+    pub(super) fn stream(run: RunId, mark: &Mark) -> String {
+        format!("{run}-{mark}{STREAM}")
+    }
+
+    /// Whether it holds attachments and nothing that they are attached to.
+    pub(super) fn is_only_attached(&self) -> bool {
+        self.categories == [Category::Attachment]
     }
 
     /// Whether both are the same envelope, be it that one was mended.
@@ -229,6 +242,7 @@ pub(super) fn kind(file: &str) -> Kind {
         LEDGER => Some(Kind::Ledger),
         RESERVE => Some(Kind::Reserve),
         _ if file.ends_with(TEMP) => Some(Kind::Temp),
+        _ if file.ends_with(STREAM) => Some(Kind::Stream),
         _ if file.ends_with(CORRUPT) => Some(Kind::Corrupt),
         _ => {
             if let Some(stem) = file.strip_suffix(ENVELOPE) {
@@ -342,6 +356,7 @@ mod tests {
             assert_eq!(kind(file), Kind::Unknown, "{file}");
         }
         assert_eq!(kind(&side("session")), Kind::Side("session".to_owned()));
+        assert_eq!(kind(&Name::stream(RunId(0xab), &Mark::Number(9))), Kind::Stream);
         for key in ["", "A", "a-b", "../x", &"k".repeat(41)] {
             assert_eq!(Key::new(key), None, "{key}");
         }

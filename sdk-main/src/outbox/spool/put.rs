@@ -10,6 +10,7 @@ use guardhouse_protocol::{EditError, Envelope};
 use super::error::is_full;
 use super::folder::Folder;
 use super::name::{self, Key, Mark, Name};
+use super::stream::Growing;
 use super::{Held, Place, Room, RunId, Spool};
 use crate::losses::Reason;
 use crate::outbox::{EntryId, Priority};
@@ -86,19 +87,16 @@ impl Spool {
         created: SystemTime,
     ) -> Put {
         let written = Written::new(envelope, self.run(), mark, priority, created);
-        let room = Room {
-            max_count: self.limits.max_count,
-            max_bytes: self.limits.max_bytes,
-            is_in_memory: false,
-        };
+        let room = self.room();
         let length = written.name.length;
         let victims = (length <= self.limits.largest)
             .then(|| self.table.victims_for(priority, length, room))
             .flatten();
-        let Some(mut evicted) = victims else {
+        let Some(victims) = victims else {
             return self.refuse(envelope, Reason::CacheOverflow, Vec::new());
         };
-        self.lose_all(&evicted, Reason::CacheOverflow);
+        self.lose_victims(&victims, Reason::CacheOverflow);
+        let mut evicted = victims.entries;
         let placed = match self.write_making_room(&written, &mut evicted) {
             Ok(is_durable) => {
                 self.trouble = None;
@@ -115,8 +113,8 @@ impl Spool {
                 let Some(victims) = self.table.victims_for(priority, length, room) else {
                     return self.refuse(envelope, Reason::QueueOverflow, evicted);
                 };
-                self.lose_all(&victims, Reason::QueueOverflow);
-                evicted.extend(victims);
+                self.lose_victims(&victims, Reason::QueueOverflow);
+                evicted.extend(victims.entries);
                 self.hold(id, &written, Place::Memory(written.envelope.to_bytes()));
                 Placed::Memory(id)
             }
@@ -163,6 +161,13 @@ impl Spool {
                 Ok(is_durable) => return Ok(is_durable),
                 Err(error) => error,
             };
+            if is_full(&error)
+                && let Some(stream) = self.table.last_stream()
+            {
+                freed += self.table.stream(stream).map_or(0, Growing::length);
+                self.lose_stream(stream, Reason::CacheOverflow);
+                continue;
+            }
             let victim = self.table.first_on_disk(written.name.priority);
             let (true, Some(victim)) = (is_full(&error), victim) else { return Err(error) };
             if freed > 2 * written.name.length + MIB as u64 {
@@ -183,18 +188,29 @@ impl Spool {
     /// Writes an envelope, and says whether it is durable already.
     fn write(&mut self, written: &Written) -> io::Result<bool> {
         match written.write_to(&self.own) {
-            // Somebody has deleted the folder under us.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let Ok(own) = Folder::create(&self.runs, self.own.steps()) else {
-                    return Err(error);
-                };
-                self.own = own;
-                self.unsynced.clear();
-                self.has_reserve = false;
-                self.is_ledger_new |= !self.ledger.is_empty();
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.renew() => {
                 written.write_to(&self.own)
             }
             done => done,
+        }
+    }
+
+    /// Makes the run another folder when somebody has deleted it under us.
+    pub(super) fn renew(&mut self) -> bool {
+        let Ok(own) = Folder::create(&self.runs, self.own.steps()) else { return false };
+        self.own = own;
+        self.unsynced.clear();
+        self.has_reserve = false;
+        self.is_ledger_new |= !self.ledger.is_empty();
+        true
+    }
+
+    /// The room that there is on disk.
+    pub(super) fn room(&self) -> Room {
+        Room {
+            max_count: self.limits.max_count,
+            max_bytes: self.limits.max_bytes,
+            is_in_memory: false,
         }
     }
 
@@ -246,6 +262,9 @@ impl Written {
             // An item that is too large for an edit is written as it is.
             let _ = add_lengths(&mut envelope);
         }
+        // A report may be sent behind it, and nobody can see from the bytes alone whether the newline
+        // of a payload that ends with one is its own.
+        envelope.end_line();
         let mut checksum = crc32fast::Hasher::new();
         let mut length = 0;
         envelope.for_each_piece(|piece| {

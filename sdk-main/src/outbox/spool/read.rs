@@ -128,8 +128,12 @@ impl Spool {
     /// Spools what can be saved of a broken envelope, and counts the rest.
     pub(super) fn mend(&mut self, name: &Name) -> Option<EntryId> {
         let file = name.broken();
-        let bytes = self.own.read(&file).ok()?;
-        let (saved, lost) = salvage(name, Bytes::from(bytes));
+        let (saved, lost) = if name.is_only_attached() {
+            // There is no JSON in it that could be sound, and it may be hundreds of megabytes.
+            (None, assumed(name, Reason::InternalSdkError))
+        } else {
+            salvage(name, Bytes::from(self.own.read(&file).ok()?))
+        };
         let known = self.table.iter().find(|(_, held)| held.name.is_same_as(name));
         let id = match (known.map(|(id, _)| id), saved) {
             (None, Some(envelope)) => {

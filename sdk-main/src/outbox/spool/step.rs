@@ -26,9 +26,9 @@ steps! {
     Opened,
     /// A temporary file is about to be made.
     Create,
-    /// Half of it is written.
+    /// Half of it is written, or of a piece that is added to it.
     HalfWritten,
-    /// It is written.
+    /// It is written, or such a piece is.
     Written,
     /// It is about to be made durable.
     SyncFile,

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::name::{Millis, Name};
+use super::stream::{Growing, StreamId};
 use crate::outbox::{EntryId, Priority};
 
 /// An entry.
@@ -27,8 +28,16 @@ pub(super) enum Place {
     Memory(Bytes),
 }
 
-/// The place of an entry in the order of giving up: the least urgent first, then the oldest.
-type Turn = (Reverse<Priority>, Millis, EntryId);
+/// The place of an entry in the order of giving up: the least urgent first, of these what is only
+/// attached to something, then the oldest.
+type Turn = (Reverse<Priority>, Worth, Millis, EntryId);
+
+/// What is worth less goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Worth {
+    Attached,
+    Itself,
+}
 
 /// All entries.
 #[derive(Debug, Default)]
@@ -38,6 +47,8 @@ pub(super) struct Table {
     bytes: u64,
     in_memory: BTreeSet<EntryId>,
     memory_bytes: u64,
+    /// Streams that are not entries yet.
+    growing: BTreeMap<StreamId, Growing>,
     /// One that is not given up now.
     busy: Option<EntryId>,
 }
@@ -49,6 +60,13 @@ pub(super) struct Room {
     pub(super) max_bytes: u64,
     /// Only entries in memory count, and only they are given up.
     pub(super) is_in_memory: bool,
+}
+
+/// What has to go to make room.
+#[derive(Debug, Default)]
+pub(super) struct Victims {
+    pub(super) streams: Vec<StreamId>,
+    pub(super) entries: Vec<EntryId>,
 }
 
 impl Table {
@@ -71,6 +89,38 @@ impl Table {
         }
         self.order.remove(&turn(id, &held));
         Some(held)
+    }
+
+    pub(super) fn insert_stream(&mut self, id: StreamId, growing: Growing) {
+        self.growing.insert(id, growing);
+    }
+
+    pub(super) fn remove_stream(&mut self, id: StreamId) -> Option<Growing> {
+        self.growing.remove(&id)
+    }
+
+    pub(super) fn stream(&self, id: StreamId) -> Option<&Growing> {
+        self.growing.get(&id)
+    }
+
+    pub(super) fn stream_mut(&mut self, id: StreamId) -> Option<&mut Growing> {
+        self.growing.get_mut(&id)
+    }
+
+    /// The stream that goes first: the one that began last.
+    pub(super) fn last_stream(&self) -> Option<StreamId> {
+        self.growing.keys().next_back().copied()
+    }
+
+    fn growing_bytes(&self) -> u64 {
+        self.growing.values().map(Growing::length).sum()
+    }
+
+    /// Whether so many more entries and bytes fit without anything having to go.
+    pub(super) fn has_room(&self, entries: usize, bytes: u64, room: Room) -> bool {
+        let count = self.entries.len() + self.growing.len() + entries;
+        let bytes = (self.bytes + self.growing_bytes()).saturating_add(bytes);
+        count <= room.max_count && bytes <= room.max_bytes
     }
 
     pub(super) fn set_busy(&mut self, id: Option<EntryId>) {
@@ -97,20 +147,22 @@ impl Table {
         self.in_memory.is_empty()
     }
 
-    /// Which entries to give up so that one of `length` bytes fits. Nothing if it cannot, since what
-    /// would have to go is more urgent than it: then it is better refused.
+    /// What to give up so that an entry of `length` bytes fits. Nothing if it cannot, since what would
+    /// have to go is more urgent than it: then it is better refused. Streams go before all entries.
     pub(super) fn victims_for(
         &self,
         priority: Priority,
         length: u64,
         room: Room,
-    ) -> Option<Vec<EntryId>> {
+    ) -> Option<Victims> {
         let (mut count, mut bytes) = if room.is_in_memory {
             (self.in_memory.len(), self.memory_bytes)
         } else {
-            (self.entries.len(), self.bytes)
+            let count = self.entries.len() + self.growing.len();
+            (count, self.bytes + self.growing_bytes())
         };
-        let mut victims = Vec::new();
+        let mut victims = Victims::default();
+        let mut streams = self.growing.iter().rev().filter(|_| !room.is_in_memory);
         let mut candidates = self
             .order
             .iter()
@@ -118,10 +170,16 @@ impl Table {
             .filter(|(.., id)| !room.is_in_memory || self.in_memory.contains(id))
             .filter(|(.., id)| self.busy != Some(*id));
         while count + 1 > room.max_count || bytes.saturating_add(length) > room.max_bytes {
-            let id = candidates.next()?.2;
+            if let Some((id, growing)) = streams.next() {
+                bytes -= growing.length();
+                count -= 1;
+                victims.streams.push(*id);
+                continue;
+            }
+            let id = candidates.next()?.3;
             bytes -= self.entries.get(&id)?.name.length;
             count -= 1;
-            victims.push(id);
+            victims.entries.push(id);
         }
         Some(victims)
     }
@@ -131,22 +189,20 @@ impl Table {
         self.order
             .iter()
             .take_while(|(Reverse(other), ..)| *other >= priority)
-            .map(|turn| turn.2)
+            .map(|turn| turn.3)
             .find(|id| !self.in_memory.contains(id) && self.busy != Some(*id))
     }
 
     /// The entries that are kept since before `limit`.
     pub(super) fn older_than(&self, limit: Millis) -> Vec<EntryId> {
         let mut old = Vec::new();
-        for priority in Priority::ALL {
-            let first = (Reverse(priority), 0, EntryId::new(0));
-            old.extend(
-                self.order
-                    .range(first..)
-                    .take_while(|turn| turn.0 == Reverse(priority) && turn.1 < limit)
-                    .map(|turn| turn.2)
-                    .filter(|id| self.busy != Some(*id)),
-            );
+        for (priority, worth) in
+            Priority::ALL.into_iter().flat_map(|p| [(p, Worth::Attached), (p, Worth::Itself)])
+        {
+            let first = (Reverse(priority), worth, 0, EntryId::new(0));
+            let limit = (Reverse(priority), worth, limit, EntryId::new(0));
+            let ids = self.order.range(first..limit).map(|turn| turn.3);
+            old.extend(ids.filter(|id| self.busy != Some(*id)));
         }
         old
     }
@@ -154,7 +210,7 @@ impl Table {
     /// Has what is kept since a time in the future kept since `now`.
     pub(super) fn bring_back(&mut self, now: Millis) {
         let early: Vec<EntryId> =
-            self.order.iter().filter(|turn| turn.1 > now).map(|turn| turn.2).collect();
+            self.order.iter().filter(|turn| turn.2 > now).map(|turn| turn.3).collect();
         for id in early {
             if let Some(held) = self.remove(id) {
                 self.insert(id, Held { since: now, ..held });
@@ -164,5 +220,6 @@ impl Table {
 }
 
 fn turn(id: EntryId, held: &Held) -> Turn {
-    (Reverse(held.name.priority), held.since, id)
+    let worth = if held.name.is_only_attached() { Worth::Attached } else { Worth::Itself };
+    (Reverse(held.name.priority), worth, held.since, id)
 }

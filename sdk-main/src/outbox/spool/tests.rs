@@ -5,6 +5,7 @@ mod damage;
 mod failure;
 mod kill;
 mod queue;
+mod stream;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

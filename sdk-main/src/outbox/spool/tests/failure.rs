@@ -1,5 +1,9 @@
 //! A disk that does not do what it should.
 
+use std::io::Write;
+
+use guardhouse_protocol::StreamOpening;
+
 use super::*;
 
 const WRITING: &[Step] = &[Step::Create];
@@ -214,11 +218,41 @@ fn a_disk_that_others_have_filled_leaves_memory() {
     let cache = &disk.0;
     let mut spool = cache.open();
     let other = cache.0.join("somebody");
-    let _ = std::fs::write(&other, vec![0; 2 << 20]);
+    // The kernel may refuse a large write a little before all is used up.
+    let mut filling = std::fs::File::create(&other).unwrap();
+    for piece in [1 << 20, 64 << 10, 4096, 1] {
+        while filling.write(&vec![0; piece]).is_ok_and(|length| length > 0) {}
+    }
     let put = spool.put(Priority::Crash, &event("x"), at(0));
     let Placed::Memory(id) = put.placed else { panic!("{put:?}") };
     assert!(cache.files_that_end_with(".tmp").is_empty());
+    drop(filling);
     std::fs::remove_file(other).unwrap();
     assert!(spool.try_again());
     assert!(spool.is_durable(id));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stream_that_fills_the_disk_gives_back_what_it_took() {
+    let Some(disk) = SmallDisk::new() else { return };
+    let cache = &disk.0;
+    let mut spool = cache.open();
+    let old = put(&mut spool, "old");
+    let opening =
+        StreamOpening::new("log.txt", "9ec79c33ec9942ab8353589fcb2e04dc".parse().unwrap()).unwrap();
+    let stream = spool.begin_stream(&opening).unwrap();
+    let piece = vec![b'x'; 100_000];
+    let mut taken = 0;
+    let error = loop {
+        match spool.grow_stream(stream, &piece) {
+            Ok(length) => taken = length,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(&error, StreamError::Disk(error) if error::is_full(error)), "{error}");
+    assert!((500_000..1 << 20).contains(&taken), "{taken}");
+    assert_eq!(spool.losses().get(Category::Attachment, Reason::CacheOverflow), taken);
+    let large = put(&mut spool, "y".repeat(500_000));
+    assert!(spool.is_durable(old) && spool.is_durable(large));
 }

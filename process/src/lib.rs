@@ -1,0 +1,42 @@
+//! What every process of a Guardhouse application has, whether it is main or a renderer.
+//!
+//! - [`scope`] is what the process itself contributes to the scope of events, and the functions with
+//!   which an application says it; [`probe`] reads what it has told `sentry` instead.
+//! - [`doorway`] is the way from the application's threads, which never wait, to the one thread on
+//!   which the SDK works.
+//! - [`meeting`] is the place where processes find main, and [`link`] carries frames between them.
+//! - [`shelf`] is where a process leaves what main has not taken, and [`losses`] counts what nobody
+//!   will take.
+//! - [`running`] knows the one SDK that runs in a process, [`Clock`], [`Random`] and [`say`] are its
+//!   time, its chance and its voice.
+//!
+//! An application does not use this crate: `guardhouse-main` and `guardhouse-renderer` are built on it,
+//! and show of it what is meant for applications. What they say to each other is in
+//! `guardhouse-protocol`.
+#![forbid(unsafe_code)]
+
+mod clock;
+mod debug;
+pub mod doorway;
+mod hook;
+pub mod link;
+pub mod losses;
+pub mod meeting;
+pub mod probe;
+mod random;
+pub mod running;
+pub mod scope;
+pub mod shelf;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use clock::{Clock, timestamp};
+pub use debug::say;
+pub use hook::{call_about_breadcrumb, call_about_event};
+pub use random::Random;
+
+/// Locks. A panic of whoever held the lock before is no reason for another: what is behind our locks
+/// is whole between any two statements.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

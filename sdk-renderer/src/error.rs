@@ -1,0 +1,59 @@
+//! Why [`init`](crate::init) could not start, and what to do about it.
+
+use std::fmt;
+use std::io;
+
+use guardhouse_protocol::{NamespaceError, PayloadError};
+
+/// Why [`init`](crate::init) could not start. The process runs on without it: nothing is reported, and
+/// all functions of this crate and of `sentry` do nothing.
+///
+/// That there is no main is no reason: it may come later.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum InitError {
+    /// It is running already. The application has called [`init`](crate::init) a second time before
+    /// the first guard was dropped, or uses `guardhouse-main` in the same process.
+    AlreadyRunning,
+    /// The namespace is none. The application has to choose another, the same as in main.
+    Namespace(NamespaceError),
+    /// The name of the process is none. The application has to choose another.
+    Name(PayloadError),
+    /// The sample rate is not between 0 and 1. The application has to correct it.
+    SampleRate(f32),
+    /// The system gave no thread, as it does when a limit of processes is reached.
+    Thread(io::Error),
+}
+
+impl fmt::Display for InitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AlreadyRunning => f.write_str(
+                "guardhouse is running in this process already; call `init` once and keep its guard \
+                 until the end",
+            ),
+            Self::Namespace(error) => write!(f, "the IPC namespace is not valid: {error}"),
+            Self::Name(error) => write!(
+                f,
+                "the name of the process is not valid: {error}; give `Options::new` another"
+            ),
+            Self::SampleRate(rate) => {
+                write!(f, "the sample rate {rate} is not valid; it has to be between 0 and 1")
+            }
+            Self::Thread(error) => {
+                write!(f, "the system refused a thread to report from: {error}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for InitError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Namespace(error) => Some(error),
+            Self::Name(error) => Some(error),
+            Self::Thread(error) => Some(error),
+            Self::AlreadyRunning | Self::SampleRate(_) => None,
+        }
+    }
+}
