@@ -28,11 +28,6 @@ use uuid::Uuid;
 
 use crate::house::Way;
 
-/// Of mains and renderers that find each other without being related.
-pub(crate) fn namespace() -> Namespace {
-    Namespace::new("chosen").unwrap()
-}
-
 /// A folder for notes, sockets and shelves.
 pub(crate) struct Folder(pub(crate) PathBuf);
 
@@ -138,7 +133,7 @@ impl FakeMain {
             .enable_all()
             .build()
             .unwrap();
-        let mut meeting = Meeting::new(namespace(), Proof::new([7; 32]));
+        let mut meeting = Meeting::new(Namespace::DEFAULT, Proof::new([7; 32]));
         meeting.spool = Some(folder.spool());
         if classic {
             meeting.socket = Some(folder.0.join(format!("{}.sock", Uuid::new_v4().simple())));

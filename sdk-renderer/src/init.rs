@@ -73,6 +73,7 @@ fn start(options: Options) -> Result<Guard, InitError> {
         house.clone(),
         Orders {
             namespace,
+            is_namespace_chosen: options.ipc_namespace.is_some(),
             mode: options.ipc_mode,
             name,
             role: options.role.clone(),

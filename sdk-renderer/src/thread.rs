@@ -43,6 +43,8 @@ const VISITS_AT_ONCE: usize = 64;
 /// Everything that the thread has to know.
 pub(crate) struct Orders {
     pub(crate) namespace: Namespace,
+    /// Whether the application has, so that no other has the same.
+    pub(crate) is_namespace_chosen: bool,
     pub(crate) mode: IpcMode,
     pub(crate) name: RendererName,
     pub(crate) role: Role,
@@ -62,10 +64,11 @@ pub(crate) struct Orders {
 
 /// Starts the thread. Whoever calls it has touched `Hub::main()` before.
 pub(crate) fn start(house: Arc<House>, orders: Orders) -> io::Result<JoinHandle<()>> {
-    let Orders { namespace, role, name, .. } = &orders;
+    let Orders { namespace, is_namespace_chosen, role, name, .. } = &orders;
     let identity =
         Identity { namespace: namespace.clone(), role: role.clone(), name: name.clone() };
-    let ways = Ways::new(identity, orders.mode, Search::of_environment(), inherited());
+    let ways =
+        Ways::new(identity, orders.mode, Search::of_environment(*is_namespace_chosen), inherited());
     start_with(house, orders, ways)
 }
 

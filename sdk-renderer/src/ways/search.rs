@@ -33,6 +33,8 @@ pub(crate) struct Search {
     /// The note that the environment names.
     note: Option<PathBuf>,
     ancestors: Vec<u32>,
+    /// Whether the application has chosen the namespace.
+    is_chosen: bool,
     /// The main that was ours, if it left a note, and when it was lost.
     former: Option<(Option<Found>, Timestamp)>,
     began: Timestamp,
@@ -40,18 +42,20 @@ pub(crate) struct Search {
 
 impl Search {
     pub(crate) fn new(directory: Option<PathBuf>, note: Option<PathBuf>) -> Self {
-        Self { directory, note, ancestors: ancestors(), former: None, began: now() }
+        let ancestors = ancestors();
+        Self { directory, note, ancestors, is_chosen: true, former: None, began: now() }
     }
 
-    /// A search where mains leave their notes, and for the main that the environment names.
-    pub(crate) fn of_environment() -> Self {
+    /// A search where mains leave their notes, and for the main that the environment names, in a namespace
+    /// that the application has chosen or not.
+    pub(crate) fn of_environment(is_chosen: bool) -> Self {
         let note = std::env::var_os(meeting::NOTE_VARIABLE).map(PathBuf::from);
-        Self::new(meeting::directory().ok(), note)
+        Self { is_chosen, ..Self::new(meeting::directory().ok(), note) }
     }
 
     /// The main that is ours, if it lives.
     pub(crate) fn find(&self, namespace: &Namespace) -> Option<Found> {
-        let is_chosen = *namespace != Namespace::DEFAULT;
+        let is_chosen = self.is_chosen;
         match &self.former {
             Some((Some((path, former)), lost)) => read(path).or_else(|| {
                 let is_same = |main: &Meeting| {
@@ -232,8 +236,9 @@ mod tests {
         };
         let ours = folder.main_as(1_000_000, 5, |main| spool(main, "ours"));
         let find = |search: &Search| path(search.find(&Namespace::DEFAULT));
-        assert_eq!(find(&folder.search(None)), None, "nobody knows whose it is");
-        let mut search = folder.search(Some(&ours));
+        let search = |note| Search { is_chosen: false, ..folder.search(note) };
+        assert_eq!(find(&search(None)), None, "nobody knows whose it is");
+        let mut search = search(Some(&ours));
         assert_eq!(find(&search).as_deref(), Some(ours.path()));
         search.lose(search.find(&Namespace::DEFAULT));
         drop(ours);

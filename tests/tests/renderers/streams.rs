@@ -38,6 +38,8 @@ fn a_large_attachment_arrives(mode: &str) {
     let before = [house.desk.id(), child.id()].map(most_memory);
     let id = captured.strip_prefix("captured ").unwrap();
     assert_eq!(child.ask(&format!("attach {id} {BYTES}")), format!("attached taken {BYTES}"));
+    let childs = most_memory(child.id()) - before[1];
+    assert!(childs < 32 * MIB, "{} MiB", childs / MIB);
     assert!(child.close());
     // It is sent while main is still there to be looked at.
     house.sentry.wait_until(|requests| {
