@@ -135,7 +135,8 @@ impl Options {
         self
     }
 
-    /// How many messages wait at most for a main that is away; 1000 by default. The oldest go first.
+    /// How many messages wait at most for a main that is away; 1000 by default, and never more than 1280,
+    /// which is what a new main can tell apart. Logs and metrics go first, then the oldest.
     pub fn max_items(mut self, items: usize) -> Self {
         self.max_items = items;
         self
