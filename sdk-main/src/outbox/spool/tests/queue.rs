@@ -217,3 +217,19 @@ fn only_crashes_are_durable_at_once() {
     spool.delete(gone);
     std::thread::spawn(|| unsynced.sync()).join().unwrap().unwrap();
 }
+
+#[test]
+fn whatever_is_spooled_ends_with_a_newline_of_its_own() {
+    let cache = Cache::new();
+    let mut spool = cache.open();
+    // The newline is the payload's, and the envelope ends behind it.
+    let text = "{}\n{\"type\":\"attachment\",\"length\":8}\none\ntwo\n";
+    let envelope = Envelope::parse(text).unwrap();
+    let id = spool.put(Priority::Normal, &envelope, at(0)).placed.id().unwrap();
+    let mut bytes = spool.read(id).unwrap().to_bytes().to_vec();
+    // As a report is sent behind it.
+    bytes.extend_from_slice(b"{\"type\":\"client_report\",\"length\":2}\n{}\n");
+    let sent = Envelope::parse(bytes).unwrap();
+    assert_eq!(sent.items().len(), 2);
+    assert_eq!(sent.items()[0].payload(), "one\ntwo\n");
+}
