@@ -7,6 +7,7 @@
 //! - [`meeting`] is the place where processes find main, and [`link`] carries frames between them.
 //! - [`shelf`] is where a process leaves what main has not taken, and [`losses`] counts what nobody
 //!   will take.
+//! - [`regular_file`] opens the files of all these directories, and nothing that was planted there.
 //! - [`running`] knows the one SDK that runs in a process, [`Clock`], [`Random`] and [`say`] are its
 //!   time, its chance and its voice.
 //!
@@ -24,6 +25,7 @@ pub mod losses;
 pub mod meeting;
 pub mod probe;
 mod random;
+pub mod regular_file;
 pub mod running;
 pub mod scope;
 pub mod shelf;
