@@ -8,7 +8,7 @@ use crate::workspace::{cargo, succeeds};
 
 /// Runs the rows that `arguments` names, or all of them.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
-    let mut command = cargo(["run", "--quiet", "--locked", "--profile", "bench"]);
+    let mut command = cargo(["run", "--locked", "--profile", "bench"]);
     command.args(["--package", "guardhouse-bench", "--"]);
     command.args(arguments);
     if succeeds(&mut command)? {

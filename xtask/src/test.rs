@@ -25,7 +25,12 @@ const STEPS: &[Step] = &[
     Step { name: "freshness of what is derived from the contract", check: contract::check },
     Step { name: "licences and advisories", check: licences::check },
     Step { name: "fuzz targets", check: fuzz_targets },
+    Step { name: "packages to publish", check: publishable },
 ];
+
+/// Packages that stay here (`publish = false`). Cargo cannot package what depends on one of them.
+const UNPUBLISHED: &[&str] =
+    &["guardhouse-bench", "guardhouse-example-native", "guardhouse-tests", "xtask"];
 
 /// Runs all steps.
 pub(crate) fn run() -> Result<(), Failure> {
@@ -100,6 +105,16 @@ fn fuzz_targets() -> Result<(), String> {
             .env("CARGO_TARGET_DIR", target().join("fuzz-check")),
         "repair what the compiler says above about the targets in fuzz/",
     )
+}
+
+/// What is to be published can be packaged: the manifests say what crates.io asks for, and every file
+/// that a crate needs is part of it.
+fn publishable() -> Result<(), String> {
+    let mut command = cargo(["package", "--workspace", "--no-verify", "--allow-dirty", "--locked"]);
+    for package in UNPUBLISHED {
+        command.args(["--exclude", package]);
+    }
+    expect(&mut command, "complete the manifest that is named above")
 }
 
 /// Sees to it that a component of the toolchain is there. A minimal toolchain has neither of the two

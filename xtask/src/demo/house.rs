@@ -76,8 +76,7 @@ pub(super) fn run() -> Result<(), Failure> {
 }
 
 fn build() -> Result<String, Failure> {
-    let mut command =
-        cargo(["build", "--quiet", "--locked", "-p", "guardhouse-tests", "--bin", "desk"]);
+    let mut command = cargo(["build", "--locked", "-p", "guardhouse-tests", "--bin", "desk"]);
     if !succeeds(&mut command).map_err(failed)? {
         return Err(failed("the application of the demo does not compile"));
     }

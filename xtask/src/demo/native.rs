@@ -58,7 +58,7 @@ pub(super) fn run() -> Result<(), Failure> {
 }
 
 fn build() -> Result<(), Failure> {
-    let mut command = cargo(["build", "--quiet", "--locked", "-p", "guardhouse-example-native"]);
+    let mut command = cargo(["build", "--locked", "-p", "guardhouse-example-native"]);
     if succeeds(&mut command).map_err(failed)? {
         Ok(())
     } else {
