@@ -25,6 +25,7 @@ mod name;
 mod put;
 mod read;
 mod side;
+mod slots;
 mod step;
 mod stream;
 mod sync;
@@ -49,6 +50,7 @@ pub use name::{Key, RunId};
 use put::Written;
 pub use put::{Placed, Put};
 pub use read::{Rest, Sending};
+use side::Sides;
 use step::Steps;
 #[doc(hidden)]
 pub use step::{Hook, Step};
@@ -152,6 +154,8 @@ pub struct Spool {
     has_reserve: bool,
     /// Files that a power cut may still take.
     unsynced: Vec<String>,
+    /// What other parts of main keep here.
+    sides: Sides,
     /// Files of delivered envelopes that could not be deleted.
     undeleted: Vec<String>,
     adoption: Adoption,
@@ -205,6 +209,7 @@ impl Spool {
             is_ledger_new: false,
             has_reserve: false,
             unsynced: Vec::new(),
+            sides: Sides::new(),
             undeleted: Vec::new(),
             adoption: Adoption::default(),
             trouble: None,

@@ -44,7 +44,7 @@ pub struct DeadRun {
 pub struct Side {
     /// The name that it gave.
     pub name: String,
-    /// What it kept.
+    /// What it kept. Nothing if none of it is whole, as it may be after a power cut.
     pub bytes: Vec<u8>,
     /// When it was last written.
     pub modified: SystemTime,
@@ -303,7 +303,12 @@ impl Spool {
         let read = |name: String| {
             let file = name::side(&name);
             let modified = folder.path(&file).metadata()?.modified()?;
-            Ok(Side { bytes: folder.read(&file)?, name, modified })
+            let bytes = match folder.read_slots(&file) {
+                // None of ours has that size, so there is nothing in it to be concluded.
+                Err(error) if error.kind() == io::ErrorKind::FileTooLarge => None,
+                bytes => bytes?,
+            };
+            Ok(Side { bytes: bytes.unwrap_or_default(), name, modified })
         };
         let sides: io::Result<Vec<Side>> = sides.into_iter().map(read).collect();
         if let Ok(sides) = sides {

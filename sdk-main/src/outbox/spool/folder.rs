@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::SpoolError;
 use super::name::{self, Kind, RunId, TEMP};
+use super::slots::SlotFile;
 use super::step::{Step, Steps};
 
 /// How the name of a lock file ends.
@@ -136,7 +137,8 @@ impl Folder {
         &self.steps
     }
 
-    /// The names of all files, in order of name. There are none if there is no folder.
+    /// The names of all regular files, in order of name. There are none if there is no folder. What else
+    /// may be there, such as a link or a pipe, none of us has made, and nobody touches it.
     pub(super) fn list(&self) -> io::Result<Vec<String>> {
         let entries = match fs::read_dir(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -144,7 +146,10 @@ impl Folder {
         };
         let mut names = Vec::new();
         for entry in entries {
-            names.extend(entry?.file_name().into_string());
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                names.extend(entry.file_name().into_string());
+            }
         }
         names.sort_unstable();
         Ok(names)
@@ -229,6 +234,17 @@ impl Folder {
         self.rename(from, to)?;
         self.steps.past(Step::Renamed);
         Ok(())
+    }
+
+    /// Makes a small file that is written in place, or makes it anew.
+    pub(super) fn slots(&self, name: &str, capacity: usize, bytes: &[u8]) -> io::Result<SlotFile> {
+        self.steps.at(Step::Create)?;
+        SlotFile::create(&self.path(name), capacity, bytes)
+    }
+
+    /// Reads such a file. Nothing if a power cut, or somebody else, has left nothing whole in it.
+    pub(super) fn read_slots(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        SlotFile::read(&self.path(name))
     }
 
     /// Writes a file that is not an envelope, as [`write`](Self::write) does.
@@ -319,7 +335,7 @@ fn is_same(file: &File, path: &Path) -> bool {
 }
 
 /// Files are for their user alone.
-fn private_file() -> OpenOptions {
+pub(super) fn private_file() -> OpenOptions {
     #[cfg_attr(not(unix), expect(unused_mut, reason = "elsewhere they inherit who may read them"))]
     let mut options = OpenOptions::new();
     #[cfg(unix)]

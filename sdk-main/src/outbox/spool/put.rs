@@ -200,6 +200,7 @@ impl Spool {
         let Ok(own) = Folder::create(&self.runs, self.own.steps()) else { return false };
         self.own = own;
         self.unsynced.clear();
+        self.sides.clear();
         self.has_reserve = false;
         self.is_ledger_new |= !self.ledger.is_empty();
         true

@@ -36,6 +36,10 @@ steps! {
     Rename,
     /// It has its name.
     Renamed,
+    /// A file is about to be written in place, or to be made for that.
+    InPlace,
+    /// It is written.
+    InPlaceWritten,
     /// The folder is about to be made durable.
     SyncFolder,
     /// The folder is durable.

@@ -35,7 +35,11 @@ impl Spool {
     /// What has to be synced to survive a power cut. The driver takes it at most once a second, and
     /// has a thread sync it that may block.
     pub fn take_unsynced(&mut self) -> Option<Unsynced> {
-        let files = std::mem::take(&mut self.unsynced);
+        let mut files = std::mem::take(&mut self.unsynced);
+        for (file, side) in self.sides.iter_mut().filter(|(_, side)| !side.is_synced) {
+            side.is_synced = true;
+            files.push(file.clone());
+        }
         (!files.is_empty()).then(|| Unsynced {
             files: files.iter().map(|file| self.own.path(file)).collect(),
             folders: vec![self.own.path(""), self.runs.clone()],
