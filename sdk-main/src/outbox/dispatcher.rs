@@ -323,18 +323,24 @@ impl Dispatcher {
             Outcome::Failed | Outcome::Abandoned => Verdict::Keep,
         };
         let is_abandoned = outcome == Outcome::Abandoned;
+        let once = id.filter(|id| {
+            verdict == Verdict::Discard
+                && self.queue.get(id).is_some_and(|waiting| waiting.queued.happens_once())
+        });
+        let verdict = if once.is_some() { Verdict::Keep } else { verdict };
         if !self.has_reported(verdict, id) {
             self.unreported.add(&report);
         }
-        if verdict != Verdict::Keep {
+        if let Some(id) = once {
+            self.succeed();
+            self.postpone(now, id);
+        } else if verdict != Verdict::Keep {
             if let Some(id) = id {
                 self.remove(id);
             }
             self.succeed();
-        } else {
-            if !is_abandoned {
-                self.fail(now, id);
-            }
+        } else if !is_abandoned {
+            self.fail(now, id);
         }
         let (is_held, limited) = (is_abandoned || self.is_backing_off(), self.limited(now));
         if is_held || !limited.is_empty() {
@@ -374,6 +380,16 @@ impl Dispatcher {
             }
         }
         self.backoff.fail(now);
+    }
+
+    /// Sentry was reached and wants an envelope later that is kept all the same. Its limits say when; if
+    /// they say nothing of it, or next to nothing, it still is not sent again at once for ever.
+    fn postpone(&mut self, now: Instant, id: EntryId) {
+        let Some(waiting) = self.queue.get_mut(&id) else { return };
+        let soon = now + self.config.backoff_base;
+        let is_limited = self.limits.until(waiting.queued.primary).is_some_and(|it| it >= soon);
+        waiting.strikes = if is_limited { 0 } else { waiting.strikes.saturating_add(1) };
+        waiting.retry_at = (!is_limited).then(|| now + self.backoff.delay(waiting.strikes));
     }
 
     /// What is held from now on will have waited for more than its turn.

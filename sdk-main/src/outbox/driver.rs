@@ -282,8 +282,12 @@ impl Outbox {
                 self.spool.lose(id, reason);
             }
             Verdict::Keep => {
-                // Whoever waits for an answer should not wait for the network.
-                self.answer_all(answered);
+                // Whoever waits for an answer should not wait for the network, nor for a limit.
+                if self.dispatcher.is_backing_off() {
+                    self.answer_all(answered);
+                } else if let Some(when_sent) = self.pending.get_mut(&id) {
+                    answer(when_sent.take(), answered);
+                }
                 return;
             }
         }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use guardhouse_main::losses::Category;
+use guardhouse_main::outbox::Priority;
 use guardhouse_main::outbox::dispatcher::Categories;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -31,16 +32,24 @@ pub(crate) enum Fate {
     Taken,
     Discarded,
     Refused,
+    /// Sentry was not reached.
     Kept,
+    /// Sentry was reached, and takes it later.
+    Postponed,
 }
 
 impl Reply {
     pub(crate) const OK: Self = Self::Answer { status: 200, limits: Vec::new(), retry_after: None };
 
-    pub(crate) fn fate(&self) -> Fate {
+    /// What becomes of an envelope, or of a report alone.
+    pub(crate) fn fate(&self, priority: Option<Priority>) -> Fate {
         match self {
             Self::Answer { status: 200 | 202, .. } => Fate::Taken,
-            Self::Answer { status: 429, .. } => Fate::Discarded,
+            Self::Answer { status: 429, limits, .. } if limits.is_empty() => Fate::Kept,
+            Self::Answer { status: 429, .. } => match priority {
+                Some(Priority::Crash | Priority::Session) => Fate::Postponed,
+                Some(Priority::Normal) | None => Fate::Discarded,
+            },
             Self::Answer { status: 400 | 401 | 403 | 404 | 413 | 500, .. } => Fate::Refused,
             _ => Fate::Kept,
         }

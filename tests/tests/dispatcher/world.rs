@@ -266,7 +266,11 @@ impl World {
             Verdict::Keep => Fate::Kept,
             other => panic!("nobody said {other:?}"),
         };
-        assert_eq!(fate, reply.fate());
+        let priority = id.and_then(|id| self.spool.get(&id)).map(|it| it.arrival.priority);
+        let expected = reply.fate(priority);
+        let is_kept = matches!(expected, Fate::Kept | Fate::Postponed);
+        assert_eq!(fate, if is_kept { Fate::Kept } else { expected });
+        let fate = expected;
 
         if !matches!(reply, Reply::Abandonment) {
             self.note_reached(fate);
@@ -277,7 +281,7 @@ impl World {
             self.reported.add(&report.unwrap_or_default());
         }
         let Some(id) = id else { return };
-        if fate == Fate::Kept {
+        if is_kept {
             if let Some(envelope) = self.spool.get_mut(&id) {
                 envelope.failures += 1;
             }

@@ -3,7 +3,7 @@
 use guardhouse_tests::desk::{Desk, Scratch};
 use guardhouse_tests::sentry::{
     Behaviour, Envelope, Request, Sentry, a_session, a_transaction, an_event, rate_limit, reset,
-    status,
+    retry_after, status,
 };
 
 use super::{desk, id};
@@ -89,6 +89,43 @@ fn what_the_server_cannot_take_now_or_whose_connection_is_reset_is_sent_again() 
         sentry.expect(an_event().with_message("treated").times(1));
         sentry.verify();
     }
+}
+
+#[test]
+fn promise_2_a_429_that_names_no_limit_of_sentry_loses_nothing() {
+    for treatment in [retry_after("1"), retry_after("0")] {
+        let (sentry, lost) = after(treatment.clone(), 1);
+        assert_eq!(lost, 0, "{treatment:?}");
+        sentry.expect(an_event().with_message("treated").times(1));
+        sentry.verify();
+    }
+}
+
+#[test]
+fn promise_2_a_429_of_sentry_costs_what_got_it_which_sentry_has_counted() {
+    let (sentry, lost) = after(rate_limit("1:error:key"), 1);
+    assert_eq!(lost, 0, "it would be counted twice");
+    assert_eq!(sentry.lost("error", "ratelimit_backoff"), 0);
+    sentry.expect(an_event().with_message("treated").times(0));
+    sentry.verify();
+}
+
+#[test]
+fn promise_2_crashes_and_sessions_that_got_a_429_of_sentry_arrive_when_the_limit_is_over() {
+    let (cache, sentry) = (Scratch::new(), Sentry::start());
+    sentry.next(rate_limit("2:session:key"));
+    let mut desk = desk(&cache, &sentry, &[]);
+    sentry.wait_until(|requests| !requests.is_empty());
+    sentry.next(rate_limit("2:error:key"));
+    desk.ask("panic boom");
+    ends(&mut desk);
+    let refused = sentry.requests().iter().filter(|request| !request.was_taken()).count();
+    assert_eq!(refused, 2, "each of them once");
+    sentry.expect(a_session().with_status("ok").times(1));
+    sentry.expect(an_event().with_message("boom").times(1));
+    sentry.verify();
+    assert_eq!(sentry.lost("error", "ratelimit_backoff"), 0);
+    assert!(cache.files().is_empty());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What came of sending, and what it means for the envelope.
 
+use super::limits;
 use crate::losses::Reason;
 
 /// What came of a request.
@@ -39,10 +40,14 @@ impl Answer<'_> {
     /// Sentry's SDKs throw away whatever gets an answer of 400 or more. Here, what Sentry itself did
     /// not answer for is kept, since an envelope leaves only when Sentry took it or refused it. It
     /// costs the server nothing: what is kept waits as after a network error, up to an hour.
-    pub const fn verdict(self) -> Verdict {
+    ///
+    /// A 429 is Sentry's own if it names limits in `X-Sentry-Rate-Limits`: then Sentry has counted what
+    /// it did not take. One without that header is a proxy's, and nobody has counted anything.
+    pub fn verdict(self) -> Verdict {
         match self.status {
             200..=299 => Verdict::Delivered,
-            429 => Verdict::Discard,
+            429 if limits::is_sentrys(&self) => Verdict::Discard,
+            429 => Verdict::Keep,
             // Nobody is redirected by Sentry, but by networks that want a login first; 511 is the
             // honest way to say so.
             300..=399 | 511 => Verdict::Keep,
@@ -63,7 +68,8 @@ impl Answer<'_> {
 pub enum Verdict {
     /// Sentry took it: delete it.
     Delivered,
-    /// Sentry asked for less and counts it itself: delete it, and count nothing.
+    /// Sentry asked for less and has counted it itself: delete it, and count nothing. The dispatcher
+    /// never says so of a crash or of a session: these are [kept](Self::Keep).
     Discard,
     /// Sentry refused it: delete it, and count what was sent as lost for this reason, but for the
     /// report that [`Poll`](super::Poll) had put into it, which tells of what is counted already.
@@ -81,7 +87,7 @@ mod tests {
         let lost = Verdict::Lose(Reason::SendError);
         let table: &[(&[u16], Verdict)] = &[
             (&[200, 202, 204, 299], Verdict::Delivered),
-            (&[429], Verdict::Discard),
+            (&[429], Verdict::Keep),
             (&[400, 401, 403, 404, 411, 413, 415, 422, 451], lost),
             (&[500, 501, 505, 507, 599], lost),
             (&[301, 302, 303, 304, 307, 308, 511], Verdict::Keep),
@@ -93,5 +99,21 @@ mod tests {
                 assert_eq!(Answer::new(status).verdict(), *verdict, "{status}");
             }
         }
+    }
+
+    #[test]
+    fn only_a_429_that_names_limits_of_sentry_is_counted_by_sentry() {
+        for limits in ["60:error:key", "60::organization:quota", "5:something_new"] {
+            let answer = Answer { rate_limits: Some(limits), ..Answer::new(429) };
+            assert_eq!(answer.verdict(), Verdict::Discard, "{limits}");
+            let answer = Answer { rate_limits: Some(limits), ..Answer::new(200) };
+            assert_eq!(answer.verdict(), Verdict::Delivered, "{limits}");
+        }
+        for limits in ["", " , ", "nonsense"] {
+            let answer = Answer { rate_limits: Some(limits), ..Answer::new(429) };
+            assert_eq!(answer.verdict(), Verdict::Keep, "{limits}");
+        }
+        let answer = Answer { retry_after: Some("7"), ..Answer::new(429) };
+        assert_eq!(answer.verdict(), Verdict::Keep, "it may be anybody's");
     }
 }

@@ -50,6 +50,12 @@ impl Queued {
         Self::of(id, priority, || categories.iter().copied().map(Categories::of_category))
     }
 
+    /// Whether it tells of something that happens once in the life of a process, so that no later
+    /// envelope makes up for it.
+    pub(super) fn happens_once(&self) -> bool {
+        self.priority != Priority::Normal
+    }
+
     fn of<I: Iterator<Item = Categories>>(
         id: EntryId,
         priority: Priority,

@@ -18,19 +18,18 @@ pub(super) struct Limit {
     pub(super) wait: Duration,
 }
 
-/// The limits that an answer asks for: those of `X-Sentry-Rate-Limits`; if it has none, everything for
-/// as long as `Retry-After` says; and if that is missing too, the usual wait after a 429.
-pub(super) fn read(answer: &Answer<'_>) -> Vec<Limit> {
-    let limits: Vec<_> =
-        answer.rate_limits.into_iter().flat_map(|text| text.split(',')).filter_map(limit).collect();
-    if !limits.is_empty() {
-        return limits;
-    }
-    let wait = match answer.retry_after {
+/// The limits of `X-Sentry-Rate-Limits`. Only Sentry gives such.
+pub(super) fn of_sentry<'a>(answer: &Answer<'a>) -> impl Iterator<Item = Limit> + 'a {
+    answer.rate_limits.into_iter().flat_map(|text| text.split(',')).filter_map(limit)
+}
+
+/// How long everything waits after an answer that has no limit of Sentry's: as long as `Retry-After`
+/// says, or else the usual wait after a 429. It may be a proxy that asks for it.
+pub(super) fn pause(answer: &Answer<'_>) -> Option<Duration> {
+    match answer.retry_after {
         Some(text) => Some(seconds(text).or_else(|| until(text, answer.date?)).unwrap_or(UNSAID)),
         None => (answer.status == 429).then_some(UNSAID),
-    };
-    wait.map(|wait| Limit { categories: Categories::ALL, wait }).into_iter().collect()
+    }
 }
 
 /// `retry_after:categories:scope:reason:namespaces`, of which the first two matter here. The
@@ -80,14 +79,12 @@ mod tests {
     fn limits(rate_limits: &str) -> Vec<(Vec<Category>, f64)> {
         let answer = Answer { rate_limits: Some(rate_limits), ..Answer::new(200) };
         let plain = |limit: Limit| (limit.categories.iter().collect(), limit.wait.as_secs_f64());
-        read(&answer).into_iter().map(plain).collect()
+        of_sentry(&answer).map(plain).collect()
     }
 
     /// How long everything waits.
     fn wait(answer: Answer<'_>) -> Option<f64> {
-        let limits = read(&answer);
-        assert!(limits.iter().all(|limit| limit.categories == Categories::ALL));
-        limits.first().map(|limit| limit.wait.as_secs_f64())
+        pause(&answer).map(|wait| wait.as_secs_f64())
     }
 
     #[test]
@@ -106,7 +103,7 @@ mod tests {
         assert_eq!(limits("5:error;metric_bucket;soon"), [(vec![Error], 5.0)]);
         assert_eq!(limits("5:metric_bucket"), [(vec![], 5.0)], "which is nothing, and not all");
         let only_unknown = Answer { rate_limits: Some("5:soon"), ..Answer::new(429) };
-        assert_eq!(read(&only_unknown).len(), 1, "Sentry did say for what");
+        assert_eq!(of_sentry(&only_unknown).count(), 1, "Sentry did say for what");
     }
 
     #[test]
@@ -130,15 +127,11 @@ mod tests {
     }
 
     #[test]
-    fn the_special_header_goes_before_the_general_one() {
-        let both = |rate_limits| Answer {
-            rate_limits: Some(rate_limits),
-            retry_after: Some("7"),
-            ..Answer::new(429)
-        };
-        assert_eq!(read(&both("3:error"))[0].wait.as_secs(), 3);
-        assert_eq!(wait(both("")), Some(7.0));
-        assert_eq!(wait(both("nonsense")), Some(7.0));
+    fn without_limits_of_sentry_everything_waits() {
+        assert_eq!(limits(""), []);
+        assert_eq!(limits("nonsense"), []);
+        let answer = Answer { retry_after: Some("7"), ..Answer::new(429) };
+        assert_eq!(wait(answer), Some(7.0));
         assert_eq!(wait(Answer::new(429)), Some(60.0));
         assert_eq!(wait(Answer::new(503)), None);
     }

@@ -54,13 +54,70 @@ fn limits_are_read_on_any_answer_even_one_that_keeps_the_envelope() {
 }
 
 #[test]
-fn a_429_without_a_word_silences_everything_for_a_minute() {
+fn a_429_of_a_proxy_keeps_the_envelope_and_silences_everything_for_a_minute() {
     let mut story = Story::new();
     story.event(1);
     story.sent();
-    assert_eq!(story.answer(429), Verdict::Discard);
+    assert_eq!(story.answer(429), Verdict::Keep);
     story.add(2, Priority::Crash, Category::Error);
     assert_eq!(story.waits(), Some(MINUTE));
+    let sent = story.drive_bounded(ok);
+    assert_eq!(numbers(&sent), [2, 1]);
+    assert_eq!(sent[0].1, MINUTE);
+}
+
+#[test]
+fn a_429_of_a_proxy_waits_as_long_as_it_says() {
+    let mut story = Story::new();
+    story.event(1);
+    story.sent();
+    let answer = Answer { retry_after: Some("7"), ..Answer::new(429) };
+    let verdict = story.dispatcher.handle_outcome(story.now, Outcome::Answer(answer));
+    assert_eq!(verdict, Verdict::Keep);
+    assert_eq!(story.drive_bounded(ok), [(1, Duration::from_secs(7))]);
+}
+
+#[test]
+fn a_429_of_sentry_takes_what_got_it_and_nothing_that_waits_behind() {
+    let mut story = Story::new();
+    story.event(1);
+    story.event(2);
+    story.sent();
+    assert_eq!(story.answer_limiting(429, "60:error:organization"), Verdict::Discard);
+    assert_eq!(story.drive_bounded(ok), [(2, MINUTE)]);
+}
+
+#[test]
+fn crashes_and_sessions_that_got_a_429_of_sentry_go_when_the_limit_is_over() {
+    for (priority, category) in
+        [(Priority::Crash, Category::Error), (Priority::Session, Category::Session)]
+    {
+        let mut story = Story::new();
+        story.add(1, priority, category);
+        story.add(2, Priority::Normal, Category::Feedback);
+        story.sent();
+        let limits = format!("60:{}:key", category.name());
+        assert_eq!(story.answer_limiting(429, &limits), Verdict::Keep);
+        assert!(!story.dispatcher.is_backing_off(), "Sentry was reached");
+        assert_eq!(story.drive_bounded(ok), [(2, Duration::ZERO), (1, MINUTE)]);
+    }
+}
+
+#[test]
+fn a_429_of_sentry_that_limits_something_else_is_not_answered_by_a_crash_at_once_for_ever() {
+    for limits in ["60:transaction:key", "0:error:key", "0.001::key", "60:something_new"] {
+        let mut story = Story::new();
+        story.add(1, Priority::Crash, Category::Error);
+        let mut refused = 0;
+        let sent = story.drive_bounded(|_, passed| {
+            let rate_limits = Some(limits).filter(|_| passed < 24 * HOUR);
+            refused += u32::from(rate_limits.is_some());
+            let status = if rate_limits.is_some() { 429 } else { 200 };
+            Outcome::Answer(Answer { rate_limits, ..Answer::new(status) })
+        });
+        assert!(refused < 50, "{limits}: {refused}");
+        assert!(sent.last().is_some_and(|(_, at)| *at < 26 * HOUR), "{limits}");
+    }
 }
 
 #[test]
