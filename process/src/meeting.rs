@@ -31,6 +31,9 @@ use crate::timestamp;
 /// The environment variable that names main's note to a process that main has started.
 pub const NOTE_VARIABLE: &str = "GUARDHOUSE_NOTE";
 
+/// The environment variable that says to a process that main has started which namespace main has.
+pub const NAMESPACE_VARIABLE: &str = "GUARDHOUSE_NAMESPACE";
+
 /// The environment variable that says which descriptor is the socket that main has handed over.
 pub const SOCKET_VARIABLE: &str = "GUARDHOUSE_SOCKET";
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use guardhouse_protocol::{NamespaceError, PayloadError};
+use guardhouse_protocol::{Namespace, NamespaceError, PayloadError};
 
 /// Why [`init`](crate::init) could not start. The process runs on without it: nothing is reported, and
 /// all functions of this crate and of `sentry` do nothing.
@@ -17,6 +17,14 @@ pub enum InitError {
     AlreadyRunning,
     /// The namespace is none. The application has to choose another, the same as in main.
     Namespace(NamespaceError),
+    /// The namespace that this process has set is not that of the main process that has started it. The
+    /// application has to set the same in both, or none in this one.
+    OtherNamespace {
+        /// What this process has set.
+        set: Namespace,
+        /// What the main process has.
+        main: Namespace,
+    },
     /// The name of the process is none. The application has to choose another.
     Name(PayloadError),
     /// The sample rate is not between 0 and 1. The application has to correct it.
@@ -33,6 +41,12 @@ impl fmt::Display for InitError {
                  until the end",
             ),
             Self::Namespace(error) => write!(f, "the IPC namespace is not valid: {error}"),
+            Self::OtherNamespace { set, main } => write!(
+                f,
+                "this process has set the IPC namespace \"{set}\", and the main process that has \
+                 started it has \"{main}\"; set the same in both with `Options::ipc_namespace`, or \
+                 leave it out here, which takes over main's"
+            ),
             Self::Name(error) => write!(
                 f,
                 "the name of the process is not valid: {error}; give `Options::new` another"
@@ -53,7 +67,7 @@ impl std::error::Error for InitError {
             Self::Namespace(error) => Some(error),
             Self::Name(error) => Some(error),
             Self::Thread(error) => Some(error),
-            Self::AlreadyRunning | Self::SampleRate(_) => None,
+            Self::AlreadyRunning | Self::OtherNamespace { .. } | Self::SampleRate(_) => None,
         }
     }
 }

@@ -33,7 +33,7 @@ use crate::wishes::Wishes;
 /// use guardhouse_renderer::{Options, init};
 ///
 /// fn main() -> Result<(), Box<dyn std::error::Error>> {
-///     let guard = init(Options::new("settings").ipc_namespace("my-app"))?;
+///     let guard = init(Options::new("settings"))?;
 ///     // … what the process is for …
 ///     guard.close(std::time::Duration::from_secs(1));
 ///     Ok(())

@@ -21,6 +21,7 @@ use crate::integration::Tracing;
 use crate::options::Options;
 use crate::thread::{self, Orders};
 use crate::transport::Transport;
+use crate::ways::{is_of_ancestor, namespace_of_environment};
 use crate::wishes::{self, Wishes};
 
 /// What `sentry` is told, since without a DSN it would do nothing at all. Nothing is ever sent there,
@@ -39,7 +40,7 @@ const CONTEXTS: &str = "contexts";
 /// ```no_run
 /// use guardhouse_renderer::{Options, init};
 ///
-/// let guard = init(Options::new("settings").ipc_namespace("my-app"));
+/// let guard = init(Options::new("settings"));
 /// if let Err(error) = &guard {
 ///     eprintln!("errors of this process will not be reported: {error}");
 /// }
@@ -53,10 +54,7 @@ pub fn init(options: Options) -> Result<Guard, InitError> {
 
 fn start(options: Options) -> Result<Guard, InitError> {
     let options = options.settled();
-    let namespace = match &options.ipc_namespace {
-        Some(name) => Namespace::new(name).map_err(InitError::Namespace)?,
-        None => Namespace::DEFAULT,
-    };
+    let (namespace, is_namespace_chosen) = namespace(&options)?;
     let name = RendererName::new(&options.name).map_err(InitError::Name)?;
     let sample_rate = wishes::sample_rate(&options.sentry);
     if !(0.0..=1.0).contains(&sample_rate) {
@@ -73,7 +71,7 @@ fn start(options: Options) -> Result<Guard, InitError> {
         house.clone(),
         Orders {
             namespace,
-            is_namespace_chosen: options.ipc_namespace.is_some(),
+            is_namespace_chosen,
             mode: options.ipc_mode,
             name,
             role: options.role.clone(),
@@ -98,6 +96,25 @@ fn start(options: Options) -> Result<Guard, InitError> {
     let client = bind(&house, &wishes, sentry);
     running::set_scope(Some(house.own_scope.clone()));
     Ok(Guard { house, wishes, client, thread: Some(thread), shutdown_timeout })
+}
+
+/// The namespace of the options, else that of the main that has started this process, and whether the
+/// application has chosen it.
+fn namespace(options: &Options) -> Result<(Namespace, bool), InitError> {
+    let set = options.ipc_namespace.as_deref().map(Namespace::new).transpose();
+    let set = set.map_err(InitError::Namespace)?;
+    match (set, namespace_of_environment()) {
+        (Some(set), Some(main)) if set != main && !is_of_ancestor(&set) => {
+            Err(InitError::OtherNamespace { set, main })
+        }
+        (Some(set), _) => Ok((set, true)),
+        (None, Some(main)) => {
+            // The default is that of all mains that have chosen none.
+            let is_chosen = main != Namespace::DEFAULT;
+            Ok((main, is_chosen))
+        }
+        (None, None) => Ok((Namespace::DEFAULT, false)),
+    }
 }
 
 /// The options of `sentry` with everything that they leave to us, and without what is main's.

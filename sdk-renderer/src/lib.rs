@@ -9,7 +9,7 @@
 //! use guardhouse_renderer::{Options, init, sentry};
 //!
 //! fn main() {
-//!     let _guard = init(Options::new("settings").ipc_namespace("my-app"));
+//!     let _guard = init(Options::new("settings"));
 //!     guardhouse_renderer::set_tag("view", "accounts");
 //!     sentry::capture_message("it works", sentry::Level::Info);
 //! }

@@ -87,9 +87,11 @@ impl Options {
         self
     }
 
-    /// What the application's channels are prefixed with: the same as in main. By default
-    /// `sentry-ipc`, which other applications may have, too; so without this, only a main that has
-    /// started this process or one of its ancestors is found.
+    /// What the application's channels are prefixed with: the same as in main. By default it is that
+    /// of the main that has started this process with `CommandExt::guardhouse`; to set another than
+    /// that main has is an [error](crate::InitError::OtherNamespace). A process that was started
+    /// otherwise has `sentry-ipc` by default, which other applications may have, too; so without this
+    /// it finds only a main that is one of its ancestors.
     pub fn ipc_namespace(mut self, namespace: impl Into<String>) -> Self {
         self.ipc_namespace = Some(namespace.into());
         self

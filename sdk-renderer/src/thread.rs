@@ -67,8 +67,8 @@ pub(crate) fn start(house: Arc<House>, orders: Orders) -> io::Result<JoinHandle<
     let Orders { namespace, is_namespace_chosen, role, name, .. } = &orders;
     let identity =
         Identity { namespace: namespace.clone(), role: role.clone(), name: name.clone() };
-    let ways =
-        Ways::new(identity, orders.mode, Search::of_environment(*is_namespace_chosen), inherited());
+    let search = Search::of_environment(namespace, *is_namespace_chosen);
+    let ways = Ways::new(identity, orders.mode, search, inherited());
     start_with(house, orders, ways)
 }
 

@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 pub(crate) use backoff::Backoff;
-pub(crate) use search::Search;
+pub(crate) use search::{Search, is_of_ancestor, namespace_of_environment};
 
 use crate::house::Way;
 

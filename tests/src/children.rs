@@ -64,6 +64,11 @@ impl Children {
         for option in words {
             match option {
                 "--no-socket" => command.env_remove(SOCKET_VARIABLE),
+                // Of the environment of another application.
+                option if option.contains('=') => {
+                    let (name, value) = option.split_once('=').expect("it was looked at");
+                    command.env(name, value)
+                }
                 option => command.arg(option),
             };
         }

@@ -19,7 +19,7 @@
 //! | `give-consent`, `revoke-consent`, `focus on` | `done` | |
 //! | `latency NUMBER` | `latency NANOS NANOS` | main changes its scope so often: the median, and what 1 in 100 exceed |
 //! | `threads`, `again`, `exit` | `threads N`, `failed WHY`, nothing | |
-//! | `child NAME SOCKET [--no-socket] OPTIONS…` | `started PID` | starts a [child](crate::children) |
+//! | `child NAME SOCKET [--no-socket] [VARIABLE=VALUE] OPTIONS…` | `started PID` | starts a [child](crate::children) |
 //! | `wait NAME` | `ended CODE`, `ended by SIGNAL` | waits for the end of a child |
 //! | `await-end NAME` | `done` | main knows nobody of the name any more |
 //! | `renderers`, `turned-away` | `renderers NAME:WAY:ROLE:PID …`, `turned-away WHY:COUNT …` | who is there, and who was not let in |
@@ -213,6 +213,8 @@ pub(crate) fn bare(binary: &str) -> Command {
         .env_remove("SENTRY_ENVIRONMENT")
         .env_remove("SENTRY_TRACE")
         .env_remove("SENTRY_BAGGAGE")
+        .env_remove("GUARDHOUSE_NAMESPACE")
+        .env_remove("GUARDHOUSE_NOTE")
         .env("RUST_BACKTRACE", "0");
     command
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use guardhouse_process::meeting::NOTE_VARIABLE;
+use guardhouse_process::meeting::{NAMESPACE_VARIABLE, NOTE_VARIABLE};
 
 use super::trace::current_trace;
 use crate::guard::Guard;
@@ -11,8 +11,8 @@ use crate::guard::Guard;
 /// this main and no other.
 ///
 /// The child inherits a socket of its own, so there is nothing that it has to guess and nothing that
-/// somebody else could pretend to be; in its environment it finds where main can be reached should
-/// that socket break, and the trace that is going on (`SENTRY_TRACE`, `SENTRY_BAGGAGE`), which it
+/// somebody else could pretend to be; in its environment it finds main's namespace, which it takes over unless its options set one, where
+/// main can be reached should that socket break, and the trace that is going on (`SENTRY_TRACE`, `SENTRY_BAGGAGE`), which it
 /// continues. A child that knows nothing of Guardhouse is not disturbed by any of it.
 ///
 /// Set the environment first: a later `env_clear` takes it away again. Prepare a command for each
@@ -38,6 +38,7 @@ pub trait CommandExt {
 
 impl CommandExt for Command {
     fn guardhouse(&mut self, guard: &Guard) -> &mut Self {
+        self.env(NAMESPACE_VARIABLE, guard.ipc_namespace.as_str());
         if let Some(note) = &guard.note {
             self.env(NOTE_VARIABLE, note);
         }

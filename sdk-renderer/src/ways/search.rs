@@ -48,8 +48,12 @@ impl Search {
 
     /// A search where mains leave their notes, and for the main that the environment names, in a namespace
     /// that the application has chosen or not.
-    pub(crate) fn of_environment(is_chosen: bool) -> Self {
-        let note = std::env::var_os(meeting::NOTE_VARIABLE).map(PathBuf::from);
+    pub(crate) fn of_environment(namespace: &Namespace, is_chosen: bool) -> Self {
+        // An environment with another namespace is that of another application, which has started
+        // ours.
+        let is_ours = namespace_of_environment().is_none_or(|main| main == *namespace);
+        let note = std::env::var_os(meeting::NOTE_VARIABLE).filter(|_| is_ours);
+        let note = note.map(PathBuf::from);
         Self { is_chosen, ..Self::new(meeting::directory().ok(), note) }
     }
 
@@ -100,6 +104,16 @@ impl Search {
         let found = meeting::find(self.directory.as_deref()?, namespace);
         found.into_iter().find(|(_, main)| is_it(main))
     }
+}
+
+/// The namespace of the main whose environment this process has.
+pub(crate) fn namespace_of_environment() -> Option<Namespace> {
+    Namespace::new(&std::env::var(meeting::NAMESPACE_VARIABLE).ok()?).ok()
+}
+
+/// Whether a main of this namespace is among the processes that this one comes from.
+pub(crate) fn is_of_ancestor(namespace: &Namespace) -> bool {
+    Search::new(meeting::directory().ok(), None).parent(namespace).is_some()
 }
 
 fn read(path: &Path) -> Option<Found> {

@@ -4,13 +4,14 @@
 mod crowd;
 mod life;
 mod modes;
+mod namespaces;
 mod post;
 mod pushes;
 mod scope;
 mod strangers;
 mod streams;
 
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::time::{Duration, Instant};
 
 use guardhouse_process::meeting::Meeting;
@@ -132,6 +133,18 @@ fn messages(sentry: &Sentry) -> Vec<String> {
 /// A main starts a child, which then talks to the test.
 #[track_caller]
 fn child_of(desk: &mut Desk, cache: &Scratch, name: &str, options: &[&str]) -> Post {
+    let (stream, pid) = launch_child(desk, cache, name, options);
+    Post::new(stream, pid)
+}
+
+/// The same, without waiting until it runs.
+#[track_caller]
+fn launch_child(
+    desk: &mut Desk,
+    cache: &Scratch,
+    name: &str,
+    options: &[&str],
+) -> (UnixStream, u32) {
     let path = cache.path().with_extension(format!("{name}.talk"));
     let listener = UnixListener::bind(&path).expect("there is a place for temporary files");
     let words = [&["child", name, path.to_str().unwrap()], options].concat();
@@ -140,7 +153,7 @@ fn child_of(desk: &mut Desk, cache: &Scratch, name: &str, options: &[&str]) -> P
     std::fs::remove_file(&path).expect("it was made");
     let said = desk.hear().expect("the desk lives");
     let pid = said.strip_prefix("started ").and_then(|pid| pid.parse().ok());
-    Post::new(stream, pid.expect("the child was started"))
+    (stream, pid.expect("the child was started"))
 }
 
 /// What an event says: its message, or what its first exception says.
