@@ -293,7 +293,8 @@ impl Options {
 
     /// For which ends of a renderer there is an event, with the renderer's last scope. By default for
     /// [`AbnormalExit`](ExitReason::AbnormalExit), [`LaunchFailed`](ExitReason::LaunchFailed) and
-    /// [`IntegrityFailure`](ExitReason::IntegrityFailure), as in `@sentry/electron`.
+    /// [`IntegrityFailure`](ExitReason::IntegrityFailure), as in `@sentry/electron`. There is none for
+    /// the end by a panic (exit code 101) that the renderer has reported itself.
     ///
     /// ```
     /// use guardhouse_main::{ExitReason, Options, app};

@@ -34,7 +34,7 @@ pub enum ExitReason {
     /// It said goodbye, or ended with the code 0.
     CleanExit,
     /// It ended by itself, with another code and without saying goodbye. A Rust program does so when
-    /// its main thread panics. On Windows it is also what a process looks like that was ended by
+    /// its main thread panics; if main has the panic, there is no second event of the end. On Windows it is also what a process looks like that was ended by
     /// another one, with the code 1 as [`Child::kill`](std::process::Child::kill) does or with any
     /// other.
     AbnormalExit,

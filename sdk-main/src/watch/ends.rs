@@ -18,6 +18,9 @@ use crate::ipc::heartbeats;
 use crate::merge::Process;
 use crate::options::RendererInfo;
 
+/// How a Rust program ends whose main thread has panicked.
+const PANICKED: Status = Status::Code(101);
+
 /// Which ends of renderers are told, and whether their threads are watched.
 pub(super) struct Concern {
     pub(super) breadcrumbs: Vec<ExitReason>,
@@ -34,7 +37,7 @@ impl Watch {
         renderer: &Renderer,
         said_goodbye: bool,
         status: Status,
-        oom_kills_before: Option<u64>,
+        (oom_kills_before, has_panicked): (Option<u64>, bool),
     ) {
         let oom_kills = OomKills { before: oom_kills_before, after: ends::oom_kills() };
         let ended = Ended {
@@ -45,7 +48,7 @@ impl Watch {
             reason: ends::judge(said_goodbye, status, oom_kills),
         };
         self.house.say(format_args!("renderer {} is gone: {}", renderer.id, ended.reason));
-        self.tell(renderer.id, &ended);
+        self.tell(renderer.id, &ended, has_panicked && status == PANICKED);
     }
 
     /// Tells of a renderer that never came to be.
@@ -59,12 +62,13 @@ impl Watch {
             reason: ExitReason::LaunchFailed,
         };
         self.heard(&info, Instant::now());
-        self.tell(info.id, &ended);
+        self.tell(info.id, &ended, false);
         self.forget(info.id);
     }
 
-    fn tell(&mut self, renderer: Uuid, ended: &Ended) {
-        if self.concern.events.contains(&ended.reason) {
+    /// Tells of an end. If the renderer has reported its reason itself, there is no second event of it.
+    fn tell(&mut self, renderer: Uuid, ended: &Ended, is_reported: bool) {
+        if self.concern.events.contains(&ended.reason) && !is_reported {
             let at = self.house.own_scope.now();
             let event = ends::event(ended, at, EventId::from_uuid(Uuid::new_v4()));
             self.report(renderer, event);

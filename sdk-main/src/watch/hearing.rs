@@ -145,6 +145,7 @@ impl Watch {
                 MessageAnswer::Taken
             }
             Message::Envelope(envelope) | Message::Feedback(envelope) => {
+                self.natives.look_for_panic(id, &envelope);
                 self.merge_and_store(id, envelope, when_sent)
             }
             Message::Log(log) => {

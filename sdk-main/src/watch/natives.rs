@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use guardhouse_crash::ending::{Status, Watched};
 use guardhouse_process::lock;
+use guardhouse_protocol::{Envelope, Item, ItemType};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
@@ -18,6 +19,7 @@ use crate::ipc::ends::oom_kills;
 use crate::ipc::service::Call;
 use crate::ipc::window::Window;
 use crate::options::RendererInfo;
+use crate::session::Severity;
 
 /// So many messages of those that wait are taken before others have their turn.
 const ALONE_AT_ONCE: usize = 16;
@@ -47,6 +49,8 @@ pub(super) struct Native {
     pub(super) retry_at: Option<Instant>,
     /// How many processes the system had killed for want of memory when it came.
     oom_kills_before: Option<u64>,
+    /// Whether it has reported a panic, or another exception that nobody handled.
+    pub(super) has_panicked: bool,
     /// How its process ended, once it has.
     ended: Option<Status>,
     /// When it is given up, if no connection of it is left.
@@ -72,6 +76,18 @@ impl Natives {
     /// Whether something of it waits here, so that main does not read on from it.
     pub(super) fn holds_up(&self, renderer: Uuid) -> bool {
         self.known.get(&renderer).is_some_and(|native| !native.waiting.is_empty())
+    }
+
+    /// Remembers of a renderer that it has reported an exception that nobody handled.
+    pub(super) fn look_for_panic(&mut self, renderer: Uuid, envelope: &Envelope) {
+        if let Some(native) = self.known.get_mut(&renderer) {
+            let is_event = |item: &&Item| item.item_type() == ItemType::Event;
+            let mut events = envelope.items().iter().filter(is_event);
+            native.has_panicked |= events.any(|event| {
+                let event = event.json();
+                event.is_ok_and(|event| Severity::of(&event, true) == Some(Severity::Crash))
+            });
+        }
     }
 
     /// Whether it is a native renderer that is there.
@@ -148,6 +164,7 @@ impl Watch {
             waiting: VecDeque::new(),
             retry_at: None,
             oom_kills_before: oom_kills(),
+            has_panicked: false,
             ended: None,
             give_up_at: None,
             watching,
@@ -237,7 +254,8 @@ impl Watch {
                 other.id != known.id && other.pid == known.pid && other.since >= known.since
             });
             if is_last || said_goodbye {
-                self.tell_of_end(&known, said_goodbye, status, native.oom_kills_before);
+                let before = (native.oom_kills_before, native.has_panicked);
+                self.tell_of_end(&known, said_goodbye, status, before);
             }
         }
         self.natives.undurable.retain(|held| held.renderer != renderer);

@@ -97,10 +97,34 @@ fn a_panic_that_aborts_is_a_crash_of_which_main_has_the_panic() {
 }
 
 #[test]
-fn a_panic_of_the_main_thread_is_reported_as_the_panic_and_as_an_end() {
+fn a_panic_of_the_main_thread_is_one_event_and_its_end_a_breadcrumb() {
     let house = told_of(&[], |child| child.tell("unwind ouch"), "101");
+    assert_eq!(house.messages(), ["ouch", "afterwards"]);
     assert_eq!(house.event_saying("ouch")["level"], "fatal");
     assert_eq!(reason_of(&house), "abnormal-exit");
+}
+
+#[test]
+fn an_end_that_no_panic_explains_is_an_event_of_its_own() {
+    let end = "'page' process exited with 'abnormal-exit'";
+    // As by a panic, but nobody has reported one.
+    let house = told_of(&[], |child| child.tell("exit 101"), "101");
+    assert_eq!(house.messages(), [end, "afterwards"]);
+    // It has survived the panic of a thread, and ends for another reason.
+    let end_after_panic = |child: &mut Post| {
+        assert!(child.ask("panic ouch").starts_with("panicked"));
+        child.tell("exit 3");
+    };
+    let house = told_of(&[], end_after_panic, "3");
+    assert_eq!(house.messages(), ["ouch", end, "afterwards"]);
+    // An error that somebody handled is no panic.
+    let end_after_error = |child: &mut Post| {
+        assert!(child.ask("error ouch").starts_with("captured"));
+        child.flush();
+        child.tell("exit 101");
+    };
+    let house = told_of(&[], end_after_error, "101");
+    assert_eq!(house.messages(), ["ouch", end, "afterwards"]);
 }
 
 #[test]
