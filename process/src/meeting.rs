@@ -13,8 +13,7 @@
 mod place;
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -26,7 +25,7 @@ use guardhouse_protocol::{Namespace, Timestamp};
 use place::{NOTE, create, is_alive, name_of};
 pub use place::{Place, tidy};
 
-use crate::timestamp;
+use crate::{regular_file, timestamp};
 
 /// The environment variable that names main's note to a process that main has started.
 pub const NOTE_VARIABLE: &str = "GUARDHOUSE_NOTE";
@@ -215,8 +214,7 @@ fn notes(directory: &Path) -> impl Iterator<Item = PathBuf> {
 
 /// What a note says, whether its main lives or not; nothing if it is none that this version knows.
 fn parse(path: &Path) -> io::Result<Option<Meeting>> {
-    let mut text = Vec::new();
-    File::open(path)?.take(NOTE_BYTES).read_to_end(&mut text)?;
+    let text = regular_file::read_at_most(path, NOTE_BYTES)?;
     let json = Json::parse(&text).ok();
     Ok(json.as_ref().and_then(|json| Meeting::from_json(json.as_value())))
 }

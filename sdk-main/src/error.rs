@@ -44,6 +44,12 @@ pub enum InitError {
         /// What is wrong with it.
         source: SpoolError,
     },
+    /// The disk has not answered in time. [`init`](crate::init) itself does not fail with it:
+    /// [`Guard::startup_error`](crate::Guard::startup_error) says it.
+    DiskHangs {
+        /// Where everything would be kept.
+        path: PathBuf,
+    },
     /// The file of certificates cannot be used. Whoever configured the application has to correct
     /// it.
     Certificates {
@@ -85,6 +91,11 @@ impl fmt::Display for InitError {
                  another with `Options::cache_dir`",
                 path.display()
             ),
+            Self::DiskHangs { path } => write!(
+                f,
+                "a disk does not answer: {}, the directory for sockets or a file of certificates; what                  is captured waits in memory until it does. Nothing is wrong with the application; see                  to the disk, or set another directory with `Options::cache_dir`",
+                path.display()
+            ),
             Self::Certificates { path, reason } => write!(
                 f,
                 "the certificates in {} cannot be used: {reason}; `Options::ca_certificates` needs a \
@@ -109,6 +120,7 @@ impl std::error::Error for InitError {
             | Self::SampleRate(_)
             | Self::Address { .. }
             | Self::NoCacheDir
+            | Self::DiskHangs { .. }
             | Self::Certificates { .. } => None,
         }
     }

@@ -1,6 +1,5 @@
 //! What the application holds while it runs: the means to flush and to end, and what hosts need.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -14,6 +13,7 @@ use sentry::Client;
 use uuid::Uuid;
 
 use crate::contexts::Screen;
+use crate::error::InitError;
 use crate::house::{Answering, House, MessageAnswer, Visit};
 use crate::ipc::Renderer;
 use crate::ipc::trace::{current_trace, told_trace};
@@ -23,6 +23,10 @@ use crate::options::{GetSessions, PageSession, RendererInfo};
 /// Keeps the SDK running. Dropping it ends the session, sends what can be sent in the time that
 /// [`shutdown_timeout`](crate::Options::shutdown_timeout) gives, leaves the rest on disk for the next
 /// start, and takes everything down: no thread, no file that is not waiting, no lock stays behind.
+///
+/// Where the disk hangs, the thread that waits for it is left behind: no program can end it. Dropping the
+/// guard returns in its time all the same, but the operating system may keep the process itself until
+/// the disk answers.
 ///
 /// Keep it until the end of `main`; `let _ = init(…)` would drop it at once.
 ///
@@ -44,8 +48,6 @@ pub struct Guard {
     pub(crate) shutdown_timeout: Duration,
     pub(crate) ipc_mode: IpcMode,
     pub(crate) ipc_namespace: Namespace,
-    /// Where the note lies that leads renderers here, if there is one.
-    pub(crate) note: Option<PathBuf>,
     pub(crate) get_sessions: Option<GetSessions>,
     pub(crate) attach_screenshot: bool,
 }
@@ -53,10 +55,23 @@ pub struct Guard {
 impl Guard {
     /// Waits until everything captured so far has been sent. Says whether it was; `false` comes at
     /// once if it cannot be in time, because the network is known to be down, Sentry has asked for a
-    /// pause, or consent is missing. Nothing is lost then: it waits on disk.
+    /// pause, or consent is missing. Nothing is lost then: it waits on disk. If there is no disk to wait
+    /// on, [`startup_error`](Self::startup_error) says why.
     pub fn flush(&self, timeout: Duration) -> bool {
+        if let Some(error) = self.startup_error() {
+            self.house.say(format_args!("nothing can be flushed: {error}"));
+        }
         hand_over_counts(&self.client);
         self.client.flush(Some(timeout))
+    }
+
+    /// Why nothing is reported although [`init`](crate::init) has succeeded; nothing if all is well.
+    ///
+    /// That is so while the disk has not answered since `init` waited for it
+    /// ([`InitError::DiskHangs`]): what is captured waits in memory, and is taken on when the disk
+    /// answers. It stays so if what the disk answered at last was an error: what was captured is lost then.
+    pub fn startup_error(&self) -> Option<Arc<InitError>> {
+        self.house.startup_error()
     }
 
     /// Ends as dropping the guard does, in another time. Says whether everything was sent.

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::thread::ThreadId;
@@ -26,6 +27,7 @@ use sentry::{BeforeCallback, Envelope};
 use uuid::Uuid;
 
 use crate::contexts::Screen;
+use crate::error::InitError;
 use crate::ipc::pushes::Pushes;
 use crate::ipc::renderers::Renderers;
 use crate::ipc::room::{OwnShares, Room, Shares};
@@ -54,6 +56,10 @@ pub(crate) struct House {
     pub(crate) room: Room,
     /// What did not get into the doorway.
     losses: Mutex<Losses>,
+    /// Where the note lies that leads renderers here, once there is one.
+    note: OnceLock<PathBuf>,
+    /// Why nothing is reported, if `init` could not tell.
+    startup_error: Mutex<Option<Arc<InitError>>>,
     is_bound: AtomicBool,
     is_closing: AtomicBool,
     /// When the application will not wait for its end any longer.
@@ -257,6 +263,8 @@ impl House {
             config: Mutex::default(),
             room: Room::new(),
             losses: Mutex::default(),
+            note: OnceLock::new(),
+            startup_error: Mutex::default(),
             is_bound: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
             last_moment: OnceLock::new(),
@@ -354,6 +362,21 @@ impl House {
         }
     }
 
+    /// Where the note lies that leads renderers here, if there is one yet.
+    pub(crate) fn note(&self) -> Option<&Path> {
+        self.note.get().map(PathBuf::as_path)
+    }
+
+    /// Why nothing is reported, if `init` could not tell.
+    pub(crate) fn startup_error(&self) -> Option<Arc<InitError>> {
+        lock(&self.startup_error).clone()
+    }
+
+    /// Says why nothing is reported, or that it goes on.
+    pub(crate) fn set_startup_error(&self, error: Option<InitError>) {
+        *lock(&self.startup_error) = error.map(Arc::new);
+    }
+
     fn is_own_thread(&self) -> bool {
         self.thread.get() == Some(&std::thread::current().id())
     }
@@ -436,6 +459,11 @@ impl House {
     /// Says that this thread is the SDK thread.
     pub(crate) fn enter(&self) {
         let _ = self.thread.set(std::thread::current().id());
+    }
+
+    /// Says where the note lies. It stays there as long as main lives.
+    pub(crate) fn set_note(&self, note: PathBuf) {
+        let _ = self.note.set(note);
     }
 
     pub(crate) fn doorway(&self) -> &Doorway<Visit> {

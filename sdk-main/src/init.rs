@@ -1,8 +1,9 @@
 //! From [`Options`] to a running SDK.
 //!
 //! Everything that can be wrong with the options is found out here, before anything is changed; then
-//! the run's directory is opened, the ways for renderers are opened and noted down, the SDK thread is
-//! started and the client of `sentry` bound. Nothing is sent, and there is no other work on the disk.
+//! the SDK thread is started, which opens the run's directory and the ways for renderers and notes them
+//! down, and the client of `sentry` is bound. Nothing is sent, and there is no other work on the disk.
+//! A disk that hangs holds up the SDK thread, but `init` for a second at most.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,10 @@ const CONTEXTS: &str = "contexts";
 ///
 /// Call it once, early in `main`, and keep the [`Guard`]. If it fails, the error says why and what to
 /// do; the application runs on as if nothing had been asked for.
+///
+/// It waits for the disk, but no longer than a second. If the disk has not answered by then, the guard
+/// is there all the same and what is captured waits in memory; [`Guard::startup_error`] says so, or why
+/// it failed after all.
 ///
 /// ```no_run
 /// use guardhouse_main::{Options, app, init};
@@ -81,9 +86,7 @@ fn start(options: Options) -> Result<Guard, InitError> {
         options.processors.clone(),
         (&ipc_namespace, proof.clone()),
     );
-    let mut orders =
-        Orders::new(&options, &sentry, dsn.as_ref(), &ipc_namespace, cache_dir.clone())?;
-    let note = orders.open_ways(&house, proof, &cache_dir);
+    let orders = Orders::new(&options, &sentry, dsn.as_ref(), (&ipc_namespace, proof), cache_dir)?;
     let thread = watch::start(house.clone(), orders)?;
 
     let shutdown_timeout = options.shutdown_timeout.unwrap_or(sentry.shutdown_timeout);
@@ -99,7 +102,6 @@ fn start(options: Options) -> Result<Guard, InitError> {
         shutdown_timeout,
         ipc_mode: options.ipc_mode,
         ipc_namespace,
-        note,
         get_sessions: options.get_sessions,
         attach_screenshot: options.attach_screenshot,
     })

@@ -20,7 +20,7 @@ mod wishes;
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError, SendError, SyncSender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -66,33 +66,72 @@ const RENDERERS: usize = 1024;
 /// What a renderer is called that has no name.
 const RENDERER: &str = "renderer";
 
-/// Starts the thread, and then writes down that there is a run: what comes before may fail.
-pub(crate) fn start(house: Arc<House>, mut orders: Orders) -> Result<JoinHandle<()>, InitError> {
+/// So long `init` waits for the disk.
+const DISK_TIME: Duration = Duration::from_secs(1);
+
+/// Starts the thread, and waits until it has opened what it needs on the disk, which may fail. Where the
+/// disk does not answer in time, nobody waits for it but the thread: what is captured meanwhile is
+/// queued, and handled when the disk comes back.
+pub(crate) fn start(house: Arc<House>, orders: Orders) -> Result<JoinHandle<()>, InitError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(InitError::Thread)?;
-    let (sender, receiver) = mpsc::channel();
+    // Without a place to leave a result in: what `init` has not waited for, the thread keeps.
+    let (sender, opened) = mpsc::sync_channel(0);
+    let cache_dir = orders.cache_dir().to_owned();
     let thread = std::thread::Builder::new()
         .name("guardhouse".to_owned())
-        .spawn(move || {
-            if let Ok(orders) = receiver.recv() {
-                run(&house, orders, runtime);
-            }
+        .spawn({
+            let house = house.clone();
+            move || run(&house, orders, runtime, &sender)
         })
         .map_err(InitError::Thread)?;
-    orders.begin_life();
-    // The thread waits for it.
-    let _ = sender.send(orders);
-    Ok(thread)
+    let result = opened.recv_timeout(DISK_TIME);
+    if let Err(RecvTimeoutError::Timeout) = result {
+        let error = InitError::DiskHangs { path: cache_dir };
+        house.say(format_args!("{error}"));
+        // Before the receiver is dropped, by which the thread learns that it has to take it back.
+        house.set_startup_error(Some(error));
+        return Ok(thread);
+    }
+    let result = result.unwrap_or_else(|_| {
+        Err(InitError::Thread(std::io::Error::other("the thread of the SDK has panicked")))
+    });
+    match result {
+        Ok(()) => Ok(thread),
+        Err(error) => {
+            let _ = thread.join();
+            Err(error)
+        }
+    }
 }
 
-fn run(house: &Arc<House>, orders: Orders, runtime: Runtime) {
+fn run(
+    house: &Arc<House>,
+    mut orders: Orders,
+    runtime: Runtime,
+    opened: &SyncSender<Result<(), InitError>>,
+) {
     house.enter();
     // However it ends, nobody should wait for it then.
     let _closed = CloseDoorway(house);
     // What panics here is no error of the application's that `sentry` should report: functions of the
     // application that do are caught, and go on to be called for the next event.
     let silence = Arc::new(Hub::new(None, Arc::default()));
-    let closing = Hub::run(silence, || runtime.block_on(Watch::new(house.clone(), orders).stand()));
+    let closing = Hub::run(silence, || {
+        let result = orders.open(house);
+        let is_open = result.is_ok();
+        if let Err(SendError(late)) = opened.send(result) {
+            match &late {
+                Ok(()) => {
+                    house.say(format_args!("the disk answers now; what was captured goes on"));
+                }
+                Err(error) => house.say(format_args!("nothing is reported: {error}")),
+            }
+            house.set_startup_error(late.err());
+        }
+        let stand = async { Watch::new(house.clone(), orders).stand().await };
+        if is_open { runtime.block_on(stand) } else { None }
+    });
     // Asking for a name's address may hang in a thread of the pool, which nobody should wait for.
     runtime.shutdown_background();
     if let Some(closing) = closing {
@@ -151,7 +190,7 @@ struct Heard {
 impl Watch {
     fn new(house: Arc<House>, orders: Orders) -> Self {
         let Orders { outbox, mut consent, .. } = orders;
-        let mut outbox = outbox.map(|outbox| outbox.open(house.clone()));
+        let mut outbox = outbox.and_then(|outbox| outbox.outbox(house.clone()));
         consent.read();
         if let Some(outbox) = outbox.as_mut().filter(|_| !consent.is_given()) {
             house.say(format_args!("nothing is sent before the user agrees"));

@@ -18,6 +18,8 @@
 //! | `panic TEXT`, `abort TEXT` | `panicked`, nothing | a thread panics, and the process aborts |
 //! | `give-consent`, `revoke-consent`, `focus on` | `done` | |
 //! | `latency NUMBER` | `latency NANOS NANOS` | main changes its scope so often: the median, and what 1 in 100 exceed |
+//! | `startup` | `startup fine`, `startup WHY` | why nothing is reported although `init` has returned |
+//! | `go-on`, `fail` | `done` | what hangs by `--hang-at` goes on, or fails |
 //! | `threads`, `again`, `exit` | `threads N`, `failed WHY`, nothing | |
 //! | `child NAME SOCKET [--no-socket] [VARIABLE=VALUE] OPTIONS…` | `started PID` | starts a [child](crate::children) |
 //! | `wait NAME` | `ended CODE`, `ended by SIGNAL` | waits for the end of a child |
@@ -26,7 +28,8 @@
 //! | `config JSON`, `share-trace`, `relay NAME` | `done`, `relayed BOOL` | pushes to all renderers |
 //!
 //! Among its options are `--kill STEP:N`, with which it dies by a kill at the n-th time of a
-//! [step](guardhouse_main::outbox::spool::Step) of the spool, and `--seen`, with which it says `seen`
+//! [step](guardhouse_main::outbox::spool::Step) of the spool, `--hang-at STEP`, with which that step never
+//! ends before it is told, and `--seen`, with which it says `seen`
 //! each time it has deleted what Sentry took.
 
 use std::io::{BufRead, BufReader, Write};

@@ -14,6 +14,7 @@ use guardhouse_protocol::Namespace;
 use uuid::Uuid;
 
 use super::{AFTER, Meeting, parse};
+use crate::regular_file;
 
 pub(super) const NOTE: &str = "main";
 const LOCK: &str = "lock";
@@ -23,6 +24,9 @@ const SOCKET: &str = "sock";
 /// So long the note of a dead main stays for the next one of its own namespace, which has to say that
 /// it comes after it.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often other names are drawn because somebody took the lock for a dead main's.
+const ATTEMPTS: usize = 16;
 
 /// Names that are this main's. Dropping it gives them up.
 #[derive(Debug)]
@@ -34,18 +38,23 @@ pub struct Place {
 impl Place {
     /// Takes names in a [`directory`](super::directory) that nobody has.
     pub fn claim(directory: &Path) -> io::Result<Self> {
-        loop {
+        for _ in 0..ATTEMPTS {
             // Short, since the path of a socket has hardly more than a hundred bytes.
             let name = Uuid::new_v4().simple().to_string();
             let stem = directory.join(&name[..16]);
             let path = stem.with_extension(LOCK);
             let lock = create(&path)?;
-            lock.lock()?;
-            // Somebody who tidied up may have found it before it was locked.
-            if path.exists() {
-                return Ok(Self { stem, lock });
+            match lock.try_lock() {
+                Ok(()) if path.exists() => return Ok(Self { stem, lock }),
+                // Somebody who tidied up has found it before it was locked, and removes it.
+                Ok(()) | Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => {
+                    let _ = std::fs::remove_file(&path);
+                    return Err(error);
+                }
             }
         }
+        Err(io::Error::other("other processes keep removing the lock of this one"))
     }
 
     /// Where its socket may lie.
@@ -98,7 +107,7 @@ pub fn tidy(directory: &Path, namespace: &Namespace) -> Vec<String> {
 fn bury(stem: &Path, namespace: &Namespace) -> Option<Meeting> {
     let lock_path = stem.with_extension(LOCK);
     // Held until all is gone, so that who has just made it and waits for it sees what has happened.
-    let lock = match File::open(&lock_path) {
+    let lock = match regular_file::open(&lock_path) {
         Ok(lock) => Some(lock),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(_) => return None,
@@ -131,7 +140,7 @@ fn bury(stem: &Path, namespace: &Namespace) -> Option<Meeting> {
 fn is_recent(path: &Path, has_lock: bool) -> bool {
     let now = SystemTime::now();
     if has_lock {
-        let note = File::options().write(true).open(path);
+        let note = regular_file::open_with(path, File::options().write(true));
         return note.and_then(|note| note.set_modified(now)).is_ok();
     }
     let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified());
@@ -145,7 +154,7 @@ pub(super) fn name_of(note: &Path) -> Option<String> {
 
 /// Whether the main of a note lives: somebody holds its lock.
 pub(super) fn is_alive(note: &Path) -> io::Result<bool> {
-    let file = match File::open(note.with_extension(LOCK)) {
+    let file = match regular_file::open(&note.with_extension(LOCK)) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
@@ -163,5 +172,5 @@ pub(super) fn create(path: &Path) -> io::Result<File> {
     options.read(true).write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    regular_file::open_with(path, &mut options)
 }

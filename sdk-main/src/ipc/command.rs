@@ -39,7 +39,7 @@ pub trait CommandExt {
 impl CommandExt for Command {
     fn guardhouse(&mut self, guard: &Guard) -> &mut Self {
         self.env(NAMESPACE_VARIABLE, guard.ipc_namespace.as_str());
-        if let Some(note) = &guard.note {
+        if let Some(note) = guard.house.note() {
             self.env(NOTE_VARIABLE, note);
         }
         if let Some(trace) = current_trace() {

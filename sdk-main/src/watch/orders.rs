@@ -1,11 +1,13 @@
-//! What the SDK thread is told at the start, found to be sound on the application's thread.
+//! What the SDK thread is told at the start, found to be sound on the application's thread; and what the
+//! disk has to give before there is any reporting, which the SDK thread asks for, since a disk may hang.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use guardhouse_process::Random;
+use guardhouse_process::{Random, regular_file};
 use guardhouse_protocol::frame::Proof;
 use guardhouse_protocol::{IpcMode, Namespace};
 use sentry::types::Dsn;
@@ -22,7 +24,7 @@ use crate::merge::{Hooks, Identity, Merge};
 use crate::options::{GetRendererName, Options};
 use crate::outbox::Outbox;
 use crate::outbox::http::{HttpError, HttpOptions, Proxies, Target};
-use crate::outbox::spool::{Limits, Spool};
+use crate::outbox::spool::{Hook, Limits, Spool};
 use crate::session::{About, SessionMode, Sessions};
 
 /// Where renderers leave what they could not hand over, in the directory for what waits.
@@ -43,11 +45,19 @@ pub(crate) struct Orders {
     pub(super) listeners: Option<Listeners>,
     pub(super) concern: Concern,
     pub(super) shelf: Option<PathBuf>,
+    cache_dir: PathBuf,
+    /// The file with the certificates of authorities that the application trusts.
+    authorities: Option<PathBuf>,
+    /// What lets renderers in.
+    proof: Proof,
 }
 
 /// What the outbox is made of.
 pub(super) struct OutboxOrders {
-    spool: Spool,
+    limits: Limits,
+    hook: Option<Hook>,
+    /// Opened by the SDK thread.
+    spool: Option<Spool>,
     http: HttpOptions,
     dsn: Option<String>,
     seed: u64,
@@ -60,12 +70,12 @@ pub(super) struct Guardhouse {
 }
 
 impl Orders {
-    /// Finds out whether everything is sound, and opens the run's directory.
+    /// Finds out whether everything is sound that can be told without the disk.
     pub(crate) fn new(
         options: &Options,
         sentry: &ClientOptions,
         dsn: Option<&Dsn>,
-        namespace: &Namespace,
+        (namespace, proof): (&Namespace, Proof),
         cache_dir: PathBuf,
     ) -> Result<Self, InitError> {
         let spotlight = match &options.spotlight {
@@ -92,51 +102,80 @@ impl Orders {
                 watches: options.watch_renderers,
                 said: (0, 0),
             },
+            cache_dir,
+            authorities: options.ca_certificates.clone(),
+            proof,
         };
         let Some(dsn) = dsn else { return Ok(orders) };
         let (http, told_dsn) = match &options.tunnel {
             Some(url) => (http(options, "tunnel", Target::tunnel(url))?, Some(without_secret(dsn))),
             None => (http(options, "dsn", Target::dsn(dsn))?, None),
         };
-        let spool = match &options.hook {
-            Some(hook) => Spool::open_with_hook(&cache_dir, limits(options), hook.clone()),
-            None => Spool::open(&cache_dir, limits(options)),
-        };
-        let spool = spool.map_err(|source| InitError::CacheDir { path: cache_dir, source })?;
         orders.sessions = sessions(options, sentry);
-        orders.outbox = Some(OutboxOrders { spool, http, dsn: told_dsn, seed: seed.1 });
+        orders.outbox = Some(OutboxOrders {
+            limits: limits(options),
+            hook: options.hook.clone(),
+            spool: None,
+            http,
+            dsn: told_dsn,
+            seed: seed.1,
+        });
         Ok(orders)
+    }
+
+    /// Where everything is kept.
+    pub(super) fn cache_dir(&self) -> &Path {
+        &self.cache_dir
+    }
+
+    /// Asks the disk for everything without which there is no reporting: the run's directory, the record
+    /// of its session, and the ways for renderers with the note that leads to them. The record is on
+    /// disk when `init` returns, unless the disk hangs: from then on a run that is killed is known to
+    /// have been.
+    pub(super) fn open(&mut self, house: &House) -> Result<(), InitError> {
+        self.read_authorities()?;
+        if let Some(outbox) = &mut self.outbox {
+            let spool = outbox.spool.insert(open_spool(&self.cache_dir, outbox)?);
+            if let Some(sessions) = &mut self.sessions {
+                life::write_record(sessions, spool);
+            }
+        }
+        // Without a DSN nothing is kept, and nobody looks for what is left there.
+        self.shelf = self.outbox.is_some().then(|| self.cache_dir.join(SHELF));
+        let Guardhouse { mode, namespace } = &self.guardhouse;
+        let proof = self.proof.clone();
+        let listeners = Listeners::open(house, *mode, namespace, proof, self.shelf.as_deref());
+        if let Some(note) = listeners.note() {
+            house.set_note(note.to_owned());
+        }
+        self.listeners = Some(listeners);
+        Ok(())
+    }
+
+    fn read_authorities(&mut self) -> Result<(), InitError> {
+        let Some(path) = self.authorities.take() else { return Ok(()) };
+        let bad = |reason| InitError::Certificates { path: path.clone(), reason };
+        let pem = std::fs::read(&path).map_err(|error| bad(error.to_string()))?;
+        let outbox = self.outbox.as_mut().map(|outbox| &mut outbox.http);
+        for http in outbox.into_iter().chain(&mut self.spotlight) {
+            *http = http.clone().authorities(&pem).map_err(|error| bad(error.to_string()))?;
+        }
+        Ok(())
     }
 }
 
-impl Orders {
-    /// Opens the ways for renderers. Says where the note lies that leads to them.
-    pub(crate) fn open_ways(
-        &mut self,
-        house: &House,
-        proof: Proof,
-        cache_dir: &Path,
-    ) -> Option<PathBuf> {
-        let Guardhouse { mode, namespace } = &self.guardhouse;
-        // Without a DSN nothing is kept, and nobody looks for what is left there.
-        self.shelf = self.outbox.is_some().then(|| cache_dir.join(SHELF));
-        let listeners = Listeners::open(house, *mode, namespace, proof, self.shelf.as_deref());
-        let listeners = self.listeners.insert(listeners);
-        listeners.note().map(Path::to_owned)
-    }
-
-    /// Writes down that there is a session. It is on disk before `init` returns: from then on a run
-    /// that is killed is known to have been.
-    pub(super) fn begin_life(&mut self) {
-        if let (Some(sessions), Some(outbox)) = (&mut self.sessions, &mut self.outbox) {
-            life::write_record(sessions, &mut outbox.spool);
-        }
-    }
+fn open_spool(cache_dir: &Path, outbox: &OutboxOrders) -> Result<Spool, InitError> {
+    let spool = match &outbox.hook {
+        Some(hook) => Spool::open_with_hook(cache_dir, outbox.limits, hook.clone()),
+        None => Spool::open(cache_dir, outbox.limits),
+    };
+    spool.map_err(|source| InitError::CacheDir { path: cache_dir.to_owned(), source })
 }
 
 impl OutboxOrders {
-    pub(super) fn open(self, house: Arc<House>) -> Outbox {
-        Outbox::new(house, self.spool, self.http, self.dsn, self.seed)
+    /// The outbox, if [`Orders::open`] has opened what it keeps things in.
+    pub(super) fn outbox(self, house: Arc<House>) -> Option<Outbox> {
+        Some(Outbox::new(house, self.spool?, self.http, self.dsn, self.seed))
     }
 }
 
@@ -154,15 +193,9 @@ fn http(
     if let Some(url) = &options.sentry.https_proxy {
         proxies = proxies.https(url).map_err(address("https_proxy"))?;
     }
-    let mut http = HttpOptions::new(target.map_err(address(option))?)
+    Ok(HttpOptions::new(target.map_err(address(option))?)
         .proxies(proxies)
-        .accept_invalid_certs(options.sentry.accept_invalid_certs);
-    if let Some(path) = &options.ca_certificates {
-        let bad = |reason| InitError::Certificates { path: path.clone(), reason };
-        let pem = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
-        http = http.authorities(&pem).map_err(|error| bad(error.to_string()))?;
-    }
-    Ok(http)
+        .accept_invalid_certs(options.sentry.accept_invalid_certs))
 }
 
 /// The DSN as a tunnel is told: with the key that is public, and no other.
@@ -240,6 +273,8 @@ pub(super) struct Consent {
 
 const GIVEN: &[u8] = b"given\n";
 const REVOKED: &[u8] = b"revoked\n";
+/// No answer is longer.
+const ANSWER_BYTES: u64 = 64;
 
 impl Consent {
     fn new(is_needed: bool, cache_dir: &Path) -> Self {
@@ -248,7 +283,7 @@ impl Consent {
 
     /// Finds out what the user said earlier. Who has revoked it is not asked again.
     pub(super) fn read(&mut self) {
-        let said = std::fs::read(&self.file).unwrap_or_default();
+        let said = regular_file::read_at_most(&self.file, ANSWER_BYTES).unwrap_or_default();
         self.is_given = if self.is_needed { said == GIVEN } else { said != REVOKED };
     }
 
@@ -268,7 +303,10 @@ impl Consent {
         if let Some(directory) = self.file.parent() {
             std::fs::create_dir_all(directory)?;
         }
-        std::fs::write(&temporary, if is_given { GIVEN } else { REVOKED })?;
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true);
+        let mut file = regular_file::open_with(&temporary, &mut options)?;
+        file.write_all(if is_given { GIVEN } else { REVOKED })?;
         std::fs::rename(&temporary, &self.file)
     }
 }

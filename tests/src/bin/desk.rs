@@ -4,8 +4,8 @@
 use std::io::{self, BufRead};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use guardhouse_main::outbox::spool::{Hook, Step};
@@ -41,6 +41,10 @@ fn main() -> ExitCode {
             }
             "--kill" => {
                 hooks.push(killer(&value()));
+                options
+            }
+            "--hang-at" => {
+                hooks.push(hanger(&value()));
                 options
             }
             "--spotlight" => options.spotlight(value()),
@@ -225,6 +229,14 @@ fn obey(guard: &Guard, word: &str, rest: &str) {
             guard.report_focus(1, first == "on");
             say("done");
         }
+        "startup" => match guard.startup_error() {
+            Some(error) => say(&format!("startup {error}")),
+            None => say("startup fine"),
+        },
+        "go-on" | "fail" => {
+            let _ = HANGING.set(word == "fail");
+            say("done");
+        }
         "threads" => say(&format!("threads {}", threads())),
         // How long a call takes that an application makes all the time.
         "latency" => {
@@ -289,6 +301,21 @@ fn killer(at: &str) -> Hook {
     Arc::new(move |now| {
         if now == step && left.fetch_sub(1, Ordering::Relaxed) == 1 {
             kill();
+        }
+        Ok(())
+    })
+}
+
+/// Whether what hangs fails, once it is told to go on.
+static HANGING: OnceLock<bool> = OnceLock::new();
+
+/// Hangs at a step until it is told to go on.
+fn hanger(at: &str) -> Hook {
+    let step = Step::ALL.iter().copied().find(|step| format!("{step:?}") == at);
+    let step = step.expect("there is such a step");
+    Arc::new(move |now| {
+        if now == step && *HANGING.wait() {
+            return Err(io::Error::other("the disk has failed in a test"));
         }
         Ok(())
     })

@@ -5,6 +5,8 @@ use guardhouse_tests::sentry::Sentry;
 
 mod debug;
 mod failing;
+#[cfg(unix)]
+mod hung_disk;
 mod outages;
 mod panics;
 mod promise_10;
