@@ -26,6 +26,8 @@ mod scopes;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use guardhouse_protocol::json::{Kind as JsonKind, Splice, SpliceError, Value};
 use guardhouse_protocol::scope::AttachmentIdentity;
 use guardhouse_protocol::{Envelope, Header, Item, ItemType, Log, Metric, Timestamp};
@@ -42,17 +44,25 @@ pub use scopes::{Crumb, MergedScope, Process, Scopes};
 use event::Kind;
 
 /// Which process an envelope came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Sender {
     process: Process,
     name: String,
+    /// Main in the run in which it was sent, if that is not this one.
+    identity: Option<Arc<Identity>>,
 }
 
 impl Sender {
     /// The renderer with this id, and what it is called in the tag `event.process`: what
     /// `get_renderer_name` says, or `renderer`.
     pub fn renderer(id: Uuid, name: impl Into<String>) -> Self {
-        Self { process: Process::Renderer(id), name: name.into() }
+        Self { process: Process::Renderer(id), name: name.into(), identity: None }
+    }
+
+    /// What it sent in an earlier run, of which main was [this](Identity::in_run).
+    pub fn in_run(mut self, identity: Arc<Identity>) -> Self {
+        self.identity = Some(identity);
+        self
     }
 
     /// What it is called.
@@ -62,7 +72,7 @@ impl Sender {
 
     /// Main itself.
     pub fn main() -> Self {
-        Self { process: Process::Main, name: "main".to_owned() }
+        Self { process: Process::Main, name: "main".to_owned(), identity: None }
     }
 
     /// The process whose scope comes first for what it sends.
@@ -171,7 +181,7 @@ impl Merge {
         now: Timestamp,
         dice: f64,
     ) -> Merged {
-        let laying = Laying { identity: &self.identity, from, scope, now };
+        let laying = self.laying(from, scope, now);
         laying.header(envelope.header_mut());
 
         let (mut losses, mut facts) = (Losses::new(), Facts::default());
@@ -202,7 +212,7 @@ impl Merge {
 
     /// Merges a log that a renderer sent on its own.
     pub fn log(&self, log: Log, from: &Sender, scope: &MergedScope, now: Timestamp) -> Log {
-        let laying = Laying { identity: &self.identity, from, scope, now };
+        let laying = self.laying(from, scope, now);
         let text = attributes::single(log.text(), &laying);
         text.and_then(|text| Log::parse(text.as_bytes()).ok()).unwrap_or(log)
     }
@@ -215,9 +225,19 @@ impl Merge {
         scope: &MergedScope,
         now: Timestamp,
     ) -> Metric {
-        let laying = Laying { identity: &self.identity, from, scope, now };
+        let laying = self.laying(from, scope, now);
         let text = attributes::single(metric.text(), &laying);
         text.and_then(|text| Metric::parse(text.as_bytes()).ok()).unwrap_or(metric)
+    }
+
+    fn laying<'a>(
+        &'a self,
+        from: &'a Sender,
+        scope: &'a MergedScope,
+        now: Timestamp,
+    ) -> Laying<'a> {
+        let identity = from.identity.as_deref().unwrap_or(&self.identity);
+        Laying { identity, from, scope, now }
     }
 
     /// Merges one item, or says why it is dropped.
@@ -271,19 +291,27 @@ impl Laying<'_> {
             if header.original().get("trace").map(Value::kind) == Some(JsonKind::Object) {
                 let values = [
                     ("release", identity.release.as_deref()),
-                    ("environment", Some(&*identity.environment)),
+                    ("environment", identity.environment.as_deref()),
                     ("public_key", identity.public_key.as_deref()),
                 ];
                 for (member, value) in values {
-                    if let Some(value) = value {
-                        if_possible(header.set(&["trace", member], value));
-                    }
+                    self.fact(header, &["trace", member], value);
                 }
             }
             Ok(())
         });
         // A header that takes no more stays as it is.
         drop(edited);
+    }
+
+    /// Says something that is main's to say. What main does not say stays as the renderer said it, unless
+    /// it was in a run of which nothing is known.
+    fn fact<'v>(&self, splice: &mut Splice<'_, 'v>, path: &[&str], value: Option<&'v str>) {
+        match value {
+            Some(value) => if_possible(splice.set(path, value)),
+            None if self.identity.is_unknown => if_possible(splice.remove(path)),
+            None => {}
+        }
     }
 
     /// Main is the one who reports. What else is said about the SDK, such as settings, stays.

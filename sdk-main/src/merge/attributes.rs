@@ -77,6 +77,11 @@ impl Overlay<'_> {
                 }
             }
         }
+        if laying.identity.is_unknown {
+            for name in ["sentry.release", "sentry.environment"] {
+                if_possible(splice.remove(&["attributes", name]));
+            }
+        }
         if_possible(splice.merge(&["attributes"], &self.insisted, Precedence::Incoming));
         if_possible(splice.merge(&["attributes"], &self.offered, Precedence::Present));
         splice.is_changed().then(|| Json::parse(splice.finish().as_bytes()).ok()).flatten()
@@ -88,10 +93,13 @@ impl Laying<'_> {
     fn insisted(&self) -> Json {
         let identity = self.identity;
         let mut attributes = ObjectWriter::new();
-        if let Some(release) = &identity.release {
-            attributes.member("sentry.release", string(release));
+        for (name, value) in
+            [("sentry.release", &identity.release), ("sentry.environment", &identity.environment)]
+        {
+            if let Some(value) = value {
+                attributes.member(name, string(value));
+            }
         }
-        attributes.member("sentry.environment", string(&identity.environment));
         attributes.member("sentry.sdk.name", string(SDK_NAME));
         attributes.member("sentry.sdk.version", string(SDK_VERSION));
         attributes.member("event.process", string(&self.from.name));

@@ -111,15 +111,14 @@ impl Laying<'_> {
     /// know.
     pub(super) fn release<'v>(&'v self, splice: &mut Splice<'_, 'v>) {
         let identity = self.identity;
-        if let Some(release) = &identity.release {
-            if_possible(splice.set(&["release"], release.as_str()));
-            match &identity.dist {
-                Some(dist) => if_possible(splice.set(&["dist"], dist.as_str())),
-                // It is of another release.
-                None => if_possible(splice.remove(&["dist"])),
-            }
+        self.fact(splice, &["release"], identity.release.as_deref());
+        match (&identity.release, &identity.dist) {
+            (Some(_), Some(dist)) => if_possible(splice.set(&["dist"], dist.as_str())),
+            // It is of another release.
+            (Some(_), None) => if_possible(splice.remove(&["dist"])),
+            (None, _) => self.fact(splice, &["dist"], None),
         }
-        if_possible(splice.set(&["environment"], identity.environment.as_str()));
+        self.fact(splice, &["environment"], identity.environment.as_deref());
     }
 
     fn contexts<'t, 'v>(&'v self, splice: &mut Splice<'t, 'v>, event: &Object<'t>, room: &Room) {

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use guardhouse_protocol::json::{Json, Object, ObjectWriter, Splice};
 
+use super::own::OWN_CONTEXT;
 use super::{Roots, if_possible};
+use crate::outbox::spool::RunFacts;
 
 /// The name of this SDK, as Sentry shows it.
 pub const SDK_NAME: &str = "sentry.rust.guardhouse";
@@ -27,8 +29,11 @@ pub const SDK_PACKAGE: &str = "crates:guardhouse-main";
 #[derive(Clone, Debug)]
 pub struct Identity {
     pub(super) release: Option<String>,
-    pub(super) environment: String,
+    pub(super) environment: Option<String>,
     pub(super) dist: Option<String>,
+    /// Whether what an event says itself of release and environment goes, since nothing is known of
+    /// them.
+    pub(super) is_unknown: bool,
     pub(super) public_key: Option<String>,
     pub(super) roots: Roots,
     pub(super) send_default_pii: bool,
@@ -44,8 +49,9 @@ impl Identity {
         package.member("name", SDK_PACKAGE).member("version", SDK_VERSION);
         Self {
             release: None,
-            environment: environment.to_owned(),
+            environment: Some(environment.to_owned()),
             dist: None,
+            is_unknown: false,
             public_key: None,
             roots: Roots::default(),
             send_default_pii: false,
@@ -83,6 +89,31 @@ impl Identity {
     pub fn hide_homes(mut self, own: Option<impl AsRef<Path>>) -> Self {
         self.roots = self.roots.and_homes(own);
         self
+    }
+
+    /// The facts of the run that main is in.
+    pub fn facts(&self) -> RunFacts {
+        RunFacts {
+            release: self.release.clone(),
+            environment: self.environment.clone(),
+            dist: self.dist.clone(),
+        }
+    }
+
+    /// The same main in an earlier run, for what happened in it. Where nothing is known of the run, it
+    /// has no release and no environment: today's would be wrong, and a renderer's word does not count.
+    /// What is true of the application only today is left out.
+    pub fn in_run(&self, facts: Option<&RunFacts>) -> Self {
+        let is_unknown = facts.is_none();
+        let RunFacts { release, environment, dist } = facts.cloned().unwrap_or_default();
+        let mut identity = Self { release, environment, dist, is_unknown, ..self.clone() };
+        let mut contexts = Splice::new(object(&self.contexts));
+        for name in ["app", OWN_CONTEXT] {
+            if_possible(contexts.remove(&[name]));
+        }
+        let contexts = Json::parse(contexts.finish().as_bytes());
+        identity.contexts = contexts.unwrap_or_else(|_| ObjectWriter::new().finish());
+        identity
     }
 
     /// Whether what can identify a person may be sent without being asked for each time: the address

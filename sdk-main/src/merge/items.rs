@@ -58,11 +58,9 @@ pub(super) fn span(item: &mut Item, laying: &Laying<'_>) {
                 }
             }
         }
-        if let Some(release) = &laying.identity.release {
-            if_possible(splice.set(&["data", "release"], release.as_str()));
-        }
-        let environment = laying.identity.environment.as_str();
-        if_possible(splice.set(&["data", "environment"], environment));
+        let identity = laying.identity;
+        laying.fact(splice, &["data", "release"], identity.release.as_deref());
+        laying.fact(splice, &["data", "environment"], identity.environment.as_deref());
         if_possible(splice.set(&["data", "event.process"], laying.from.name.as_str()));
         Ok(())
     });

@@ -24,6 +24,7 @@ mod lose;
 mod name;
 mod put;
 mod read;
+mod run_record;
 mod side;
 mod slots;
 mod step;
@@ -45,11 +46,13 @@ use adopt::Adoption;
 pub use adopt::{Adopted, DeadRun, Outcome, Side};
 pub use error::{ReadError, SpoolError, SpoolFault};
 use folder::Folder;
+pub use guardhouse_protocol::RunId;
 use ledger::Ledger;
-pub use name::{Key, RunId};
+pub use name::Key;
 use put::Written;
 pub use put::{Placed, Put};
 pub use read::{Rest, Sending};
+pub use run_record::RunFacts;
 use side::Sides;
 use step::Steps;
 #[doc(hidden)]
@@ -144,6 +147,10 @@ impl Default for Limits {
 pub struct Spool {
     runs: PathBuf,
     own: Folder,
+    /// What is true of this run, once it is known.
+    facts: Option<RunFacts>,
+    /// Whether the facts are on disk.
+    has_record: bool,
     limits: Limits,
     table: Table,
     /// The number of the next entry.
@@ -202,6 +209,8 @@ impl Spool {
         Ok(Self {
             runs,
             own,
+            facts: None,
+            has_record: false,
             limits,
             table: Table::default(),
             next: 1,

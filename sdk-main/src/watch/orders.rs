@@ -136,6 +136,10 @@ impl Orders {
         self.read_authorities()?;
         if let Some(outbox) = &mut self.outbox {
             let spool = outbox.spool.insert(open_spool(&self.cache_dir, outbox)?);
+            // Before any renderer hears of this run, and may leave something of it.
+            if let Err(error) = spool.write_facts(self.merge.identity().facts()) {
+                house.say(format_args!("the record of this run is written later: {error}"));
+            }
             if let Some(sessions) = &mut self.sessions {
                 life::write_record(sessions, spool);
             }

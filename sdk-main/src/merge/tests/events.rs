@@ -1,6 +1,7 @@
 use guardhouse_protocol::scope::{Attachment, ScopeUpdate};
 
 use super::*;
+use crate::outbox::spool::RunFacts;
 
 #[test]
 fn breadcrumbs_of_all_are_by_time_and_their_meta_goes_with_them() {
@@ -265,4 +266,63 @@ fn the_header_is_mains_and_the_trace_is_kept() {
     }
     assert_eq!(at(&header, &["sdk", "name"]), "\"sentry.rust.guardhouse\"");
     assert_eq!(at(&header, &["sdk", "new"]), "1e0");
+}
+
+#[test]
+fn what_happened_in_an_earlier_run_gets_the_facts_of_that_run() {
+    let mut identity =
+        Identity::new("production").release("desk@5").dist("9").app_roots(["/opt/desk"]);
+    let context = |text: &str| Json::parse(text.as_bytes()).unwrap();
+    identity.set_context("app", &context(r#"{"app_version":"5"}"#));
+    identity.set_context("os", &context(r#"{"name":"Linux"}"#));
+    let facts = RunFacts {
+        release: Some("desk@4".to_owned()),
+        environment: Some("staging".to_owned()),
+        dist: None,
+    };
+    let earlier = identity.in_run(Some(&facts));
+    let unknown = identity.in_run(None);
+    let merge = Merge::new(identity);
+    let merged = |from: &Sender, header: &str, payload: &str| {
+        let text = format!(
+            "{{\"trace\":{{\"release\":\"page@1\"}}}}\n{{\"type\":\"{header}\"}}\n{payload}\n"
+        );
+        let envelope = Envelope::parse(text.into_bytes()).unwrap();
+        let scope = Scopes::new(100).merged(from.process());
+        let envelope = merge.renderer(envelope, from, &scope, now(), 0.5).envelope.unwrap();
+        let trace =
+            envelope.header().trace().unwrap().get("release").map(|it| it.text().to_owned());
+        let trace = trace.unwrap_or_else(|| "nothing".into());
+        (String::from_utf8(envelope.items()[0].payload().to_vec()).unwrap(), trace)
+    };
+    let event = r#"{"message":"m","release":"page@1","environment":"e","dist":"3"}"#;
+    let span = r#"{"description":"d","data":{"release":"page@1","environment":"e"}}"#;
+    let says = |json: &str, path: [&[&str]; 5]| path.map(|path| at(json, path));
+    let of_event: [&[&str]; 5] = [
+        &["release"],
+        &["environment"],
+        &["dist"],
+        &["contexts", "app"],
+        &["contexts", "os", "name"],
+    ];
+
+    let from = page().in_run(Arc::new(earlier));
+    let (event_then, trace) = merged(&from, "event", event);
+    let expected = [r#""desk@4""#, r#""staging""#, "nothing", "nothing", r#""Linux""#];
+    assert_eq!(says(&event_then, of_event), expected);
+    assert_eq!(trace, r#""desk@4""#);
+
+    // Nobody knows which release it was: it is not today's, and not what a page says.
+    let from = page().in_run(Arc::new(unknown));
+    let (event_then, trace) = merged(&from, "event", event);
+    let expected = ["nothing", "nothing", "nothing", "nothing", r#""Linux""#];
+    assert_eq!(says(&event_then, of_event), expected);
+    assert_eq!(trace, "nothing");
+    let (span, _) = merged(&from, "span", span);
+    assert_eq!(at(&span, &["data", "release"]), "nothing");
+    assert_eq!(at(&span, &["data", "environment"]), "nothing");
+    let log = r#"{"timestamp":1,"level":"info","body":"b","attributes":{"sentry.release":{"value":"page@1","type":"string"}}}"#;
+    let scope = Scopes::new(100).merged(from.process());
+    let log = merge.log(Log::parse(log.as_bytes()).unwrap(), &from, &scope, now());
+    assert_eq!(at(log.text(), &["attributes", "sentry.release"]), "nothing");
 }

@@ -113,6 +113,7 @@ impl Spool {
         self.keep_ledger();
         if !is_more {
             self.bound_corrupt();
+            self.bound_records(name::time(now));
         }
         found.retain(|id| !evicted.contains(id));
         let found = found.into_iter().filter_map(|id| self.entry(id)).collect();

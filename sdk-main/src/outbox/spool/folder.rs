@@ -9,8 +9,10 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use guardhouse_protocol::RunId;
+
 use super::error::SpoolError;
-use super::name::{self, Kind, RunId, TEMP};
+use super::name::{self, Kind, TEMP};
 use super::slots::SlotFile;
 use super::step::{Step, Steps};
 
@@ -52,7 +54,7 @@ impl Folder {
         // Nearly always it is there, so the attempt to lock is what finds out.
         let mut is_made = false;
         for _ in 0..ATTEMPTS {
-            let run = RunId::random();
+            let run = RunId::new(uuid::Uuid::new_v4().as_u64_pair().0);
             let lock = runs.join(format!("{run}{LOCK}"));
             steps.at(Step::Lock).map_err(error)?;
             let file = match private_file().create_new(true).write(true).open(&lock) {
@@ -115,7 +117,7 @@ impl Folder {
             .filter_map(|entry| {
                 let name = entry.ok()?.file_name();
                 let name = name.to_str()?;
-                RunId::parse(name.strip_suffix(LOCK).unwrap_or(name))
+                name.strip_suffix(LOCK).unwrap_or(name).parse().ok()
             })
             .collect();
         found.sort_unstable();

@@ -7,32 +7,10 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use guardhouse_protocol::Envelope;
+use guardhouse_protocol::{Envelope, RunId};
 
 use crate::losses::{Category, Reason, category_of};
 use crate::outbox::Priority;
-
-/// A run of the application, by a random number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RunId(u64);
-
-impl RunId {
-    /// One that nobody else has.
-    pub(super) fn random() -> Self {
-        Self(uuid::Uuid::new_v4().as_u64_pair().0)
-    }
-
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let is_hex = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_hex.then(|| u64::from_str_radix(text, 16).ok()).flatten().map(Self)
-    }
-}
-
-impl fmt::Display for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}", self.0)
-    }
-}
 
 /// What tells the envelopes of a run apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,7 +155,7 @@ impl Name {
         let mut parts = stem.split('-');
         let name = Self {
             created: parts.next()?.parse().ok().filter(|created| *created <= LAST)?,
-            run: RunId::parse(parts.next()?)?,
+            run: parts.next()?.parse().ok()?,
             mark: Mark::parse(parts.next()?)?,
             priority: priority(parts.next()?)?,
             length: parts.next()?.parse().ok().filter(|length| *length <= LONGEST)?,
@@ -250,7 +228,7 @@ pub(super) fn kind(file: &str) -> Kind {
             } else if let Some(stem) = file.strip_suffix(BROKEN) {
                 envelope(stem, Kind::Broken)
             } else if let Some(run) = file.strip_suffix(ADOPTED_LEDGER) {
-                RunId::parse(run).map(|_| Kind::Ledger)
+                run.parse::<RunId>().ok().map(|_| Kind::Ledger)
             } else {
                 file.split_once(LOST).and_then(|(stem, reason)| {
                     Some(Kind::Lost(Name::parse(stem)?, Reason::from_name(reason)?))
@@ -302,7 +280,7 @@ mod tests {
     fn name(mark: Mark) -> Name {
         Name {
             created: 1_700_000_000_123,
-            run: RunId(0xab),
+            run: RunId::new(0xab),
             mark,
             priority: Priority::Crash,
             length: 17,
@@ -356,7 +334,7 @@ mod tests {
             assert_eq!(kind(file), Kind::Unknown, "{file}");
         }
         assert_eq!(kind(&side("session")), Kind::Side("session".to_owned()));
-        assert_eq!(kind(&Name::stream(RunId(0xab), &Mark::Number(9))), Kind::Stream);
+        assert_eq!(kind(&Name::stream(RunId::new(0xab), &Mark::Number(9))), Kind::Stream);
         for key in ["", "A", "a-b", "../x", &"k".repeat(41)] {
             assert_eq!(Key::new(key), None, "{key}");
         }

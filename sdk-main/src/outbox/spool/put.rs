@@ -218,6 +218,8 @@ impl Spool {
     /// Moves to disk what is kept in memory, and deletes what could not be deleted, if the disk works
     /// again. Says whether nothing is left to be done. [`put`](Self::put) does so as well.
     pub fn try_again(&mut self) -> bool {
+        // A disk that takes no record takes nothing else either, of which it is told below.
+        let _ = self.keep_record();
         let undeleted = std::mem::take(&mut self.undeleted);
         self.undeleted = undeleted.into_iter().filter(|f| self.own.remove(f).is_err()).collect();
         let waiting: Vec<EntryId> = self.table.in_memory().collect();

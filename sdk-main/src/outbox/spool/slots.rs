@@ -186,7 +186,6 @@ mod tests {
     use std::io::{BufRead, BufReader};
     use std::process::{Command, Stdio};
 
-    use super::super::name::RunId;
     use super::*;
 
     /// A path that goes with the test.
@@ -194,7 +193,7 @@ mod tests {
 
     impl Temp {
         fn new() -> Self {
-            Self(std::env::temp_dir().join(format!("guardhouse-slots-{}", RunId::random())))
+            Self(std::env::temp_dir().join(format!("guardhouse-slots-{}", uuid::Uuid::new_v4())))
         }
 
         fn read(&self) -> Option<String> {

@@ -5,6 +5,7 @@ mod damage;
 mod failure;
 mod kill;
 mod queue;
+mod run_record;
 mod stream;
 
 use std::path::{Path, PathBuf};
@@ -21,7 +22,10 @@ struct Cache(PathBuf);
 
 impl Cache {
     fn new() -> Self {
-        Self(std::env::temp_dir().join(format!("guardhouse-spool-{}", RunId::random())))
+        Self(
+            std::env::temp_dir()
+                .join(format!("guardhouse-spool-{}", uuid::Uuid::new_v4().simple())),
+        )
     }
 
     fn open(&self) -> Spool {
