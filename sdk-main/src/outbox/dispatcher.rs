@@ -43,6 +43,7 @@ const COUNTS_IN_A_REPORT: usize = 40;
 ///
 /// - getters: [`is_empty`](Self::is_empty), [`len`](Self::len), [`in_flight`](Self::in_flight),
 ///   [`is_backing_off`](Self::is_backing_off), [`limited`](Self::limited),
+///   [`limited_by_sentry`](Self::limited_by_sentry), [`held_until`](Self::held_until),
 ///   [`unreported`](Self::unreported);
 /// - mutators, which say what changed: [`add`](Self::add), [`remove`](Self::remove),
 ///   [`lose`](Self::lose), [`pause`](Self::pause), [`resume`](Self::resume), [`hurry`](Self::hurry);
@@ -114,6 +115,10 @@ pub enum Poll {
         /// [`has_reported`](Dispatcher::has_reported) says whether they are told then.
         report: Option<Losses>,
     },
+    /// Give this envelope up, and count all of it as lost for
+    /// [`Reason::RatelimitBackoff`](crate::losses::Reason::RatelimitBackoff): it is
+    /// [bulk](Categories::BULK) of which Sentry wants none now. It is not in the queue any more.
+    Drop(EntryId),
     /// Send an envelope with nothing but a [client report](Losses::to_item) of these counts.
     SendReport(Losses),
     /// Do nothing before this time, or before something changes.
@@ -188,13 +193,25 @@ impl Dispatcher {
         self.limits.limited(now, Categories::ALL)
     }
 
+    /// Until when Sentry itself limits each category that it limits now.
+    pub fn limited_by_sentry(&self, now: Instant) -> impl Iterator<Item = (Category, Instant)> {
+        Categories::ALL.iter().filter_map(move |category| {
+            let until = self.limits.of_sentry_until(category.into())?;
+            (until > now).then_some((category, until))
+        })
+    }
+
+    /// Until when a limit of Sentry's holds an envelope back, if one does. Before, it may not be sent.
+    pub fn held_until(&self, now: Instant, id: EntryId) -> Option<Instant> {
+        let queued = self.queue.get(&id)?.queued;
+        self.limits.of_sentry_until(queued.awaited()).filter(|until| *until > now)
+    }
+
     /// Whether an envelope may go now, or as soon as those before it have gone.
     pub fn can_go_now(&self, now: Instant, id: EntryId) -> bool {
-        let limited =
-            |waiting: &Waiting| !self.limits.limited(now, waiting.queued.primary).is_empty();
         !self.is_paused
             && !self.backoff.is_active()
-            && self.queue.get(&id).is_some_and(|waiting| !limited(waiting))
+            && self.queue.get(&id).is_some_and(|waiting| !self.must_wait(now, &waiting.queued))
     }
 
     /// The counts that no report has taken with it. After an abandoned report they are whole again, so
@@ -205,9 +222,7 @@ impl Dispatcher {
 
     /// An envelope is in the spool. A crash does not wait for the end of a backoff, once.
     pub fn add(&mut self, now: Instant, queued: Queued) {
-        let must_wait = self.is_paused
-            || self.backoff.is_active()
-            || !self.limits.limited(now, queued.primary).is_empty();
+        let must_wait = self.is_paused || self.backoff.is_active() || self.must_wait(now, &queued);
         if queued.priority == Priority::Crash {
             self.backoff.cut(now);
         }
@@ -265,6 +280,10 @@ impl Dispatcher {
         if self.is_paused || self.in_flight.is_some() {
             return Poll::Wait(None);
         }
+        if let Some(id) = self.next_to_drop(now) {
+            self.remove(id);
+            return Poll::Drop(id);
+        }
         let is_due = |at: Option<Instant>| at.is_none_or(|at| at <= now);
         // While nothing may go, it would be a look at all of them each time.
         let can_any = is_due(self.backoff.retry_at());
@@ -272,8 +291,10 @@ impl Dispatcher {
         let mut ready = in_order.filter(|waiting| is_due(self.ready_at(waiting)));
         let next = if can_any { ready.next() } else { None };
         if let Some(next) = next {
-            let Waiting { queued: Queued { id, secondary, .. }, is_backlog, .. } = *next;
-            let without = self.limits.limited(now, secondary);
+            let Waiting { queued, is_backlog, .. } = *next;
+            let id = queued.id;
+            // There is something worth sending, or it would have been dropped.
+            let without = queued.without(self.limited(now)).unwrap_or(Categories::NONE);
             let report = self.take_report(now);
             self.in_flight = Some(InFlight { id: Some(id), is_backlog, report: report.clone() });
             return Poll::Send { id, without, report: Some(report).filter(|it| !it.is_empty()) };
@@ -344,7 +365,7 @@ impl Dispatcher {
         }
         let (is_held, limited) = (is_abandoned || self.is_backing_off(), self.limited(now));
         if is_held || !limited.is_empty() {
-            self.make_backlog(|queued| is_held || queued.primary.intersects(limited));
+            self.make_backlog(|queued| is_held || queued.awaited().intersects(limited));
         }
         if is_backlog || is_abandoned {
             self.spaced_until = Some(now + self.config.spacing);
@@ -387,7 +408,7 @@ impl Dispatcher {
     fn postpone(&mut self, now: Instant, id: EntryId) {
         let Some(waiting) = self.queue.get_mut(&id) else { return };
         let soon = now + self.config.backoff_base;
-        let is_limited = self.limits.until(waiting.queued.primary).is_some_and(|it| it >= soon);
+        let is_limited = self.limits.until(waiting.queued.awaited()).is_some_and(|it| it >= soon);
         waiting.strikes = if is_limited { 0 } else { waiting.strikes.saturating_add(1) };
         waiting.retry_at = (!is_limited).then(|| now + self.backoff.delay(waiting.strikes));
     }
@@ -399,10 +420,28 @@ impl Dispatcher {
         }
     }
 
+    /// Whether a limit keeps an envelope from being sent now.
+    fn must_wait(&self, now: Instant, queued: &Queued) -> bool {
+        self.limits.until(queued.awaited()).is_some_and(|until| until > now)
+    }
+
+    /// The first envelope of nothing but what Sentry wants none of now, and what is worth nothing
+    /// without.
+    fn next_to_drop(&self, now: Instant) -> Option<EntryId> {
+        let limited = self.limits.limited_by_sentry(now, Categories::ALL);
+        if !limited.intersects(Categories::BULK) {
+            return None;
+        }
+        let is_dropped = |queued: &Queued| {
+            !queued.awaited().intersects(limited) && queued.without(limited).is_none()
+        };
+        self.queue.values().map(|waiting| waiting.queued).find(is_dropped).map(|queued| queued.id)
+    }
+
     /// When an envelope may go, if not at once.
     fn ready_at(&self, waiting: &Waiting) -> Option<Instant> {
         let spaced_until = self.spaced_until.filter(|_| waiting.is_backlog);
-        let limited_until = self.limits.until(waiting.queued.primary);
+        let limited_until = self.limits.until(waiting.queued.awaited());
         [self.backoff.retry_at(), spaced_until, limited_until, waiting.retry_at]
             .into_iter()
             .max()?

@@ -5,6 +5,7 @@
 //! deleted before anybody hears of it, and every loss counted where the spool counts.
 
 mod leftovers;
+mod limits;
 mod streams;
 mod uploads;
 
@@ -23,6 +24,7 @@ use super::spool::{Entry, Placed, Put, Spool};
 use super::{EntryId, Priority};
 use crate::house::House;
 use crate::losses::Losses;
+use limits::LeftOut;
 use uploads::Unready;
 
 /// So long after it was written an envelope is made durable against power cuts, together with all
@@ -69,7 +71,7 @@ struct InFlight {
     id: Option<EntryId>,
     report: Losses,
     /// What was left out, since Sentry wants none of it now.
-    left_out: Losses,
+    left_out: LeftOut,
     exchange: Exchange,
 }
 
@@ -139,6 +141,7 @@ impl Outbox {
                     // It may take days. Whoever asks should hear that it is not known.
                     answer(when_sent.take(), None);
                 }
+                self.say_held(id);
                 self.sync_at.get_or_insert(now + SYNC_AFTER);
             }
             None => {
@@ -177,17 +180,6 @@ impl Outbox {
     /// The newest envelope that waits.
     pub(crate) fn newest(&self) -> Option<EntryId> {
         self.pending.keys().next_back().copied()
-    }
-
-    /// Whether everything up to an envelope is gone.
-    pub(crate) fn is_sent_up_to(&self, last: Option<EntryId>) -> bool {
-        let first = self.pending.keys().next();
-        first.is_none_or(|first| last.is_none_or(|last| *first > last))
-    }
-
-    /// Whether nothing waits.
-    pub(crate) fn has_sent_all(&self) -> bool {
-        self.has_concluded() && self.pending.is_empty()
     }
 
     /// Lets nothing go any more, also not what is on its way, or lets everything go again.
@@ -249,15 +241,15 @@ impl Outbox {
             Err(_) => Outcome::Failed,
         };
         let now = Instant::now();
+        let limited = self.limited();
         let verdict = self.dispatcher.handle_outcome(now, outcome);
+        self.say_limits(&limited);
         let answer = result.as_ref().ok();
+        self.conclude_left_out(verdict, left_out);
         self.conclude(id, verdict, answer);
         if self.dispatcher.has_reported(verdict, id) {
             self.spool.reported(&report);
             self.told.subtract(&report);
-        }
-        if verdict != Verdict::Keep {
-            self.count(&left_out);
         }
         self.tell_losses(now);
     }
@@ -308,6 +300,11 @@ impl Outbox {
         loop {
             let (id, report, prepared) = match self.dispatcher.poll(now) {
                 Poll::Wait(until) => return until,
+                Poll::Drop(id) => {
+                    self.drop_limited(id);
+                    self.tell_losses(now);
+                    continue;
+                }
                 Poll::Send { id, without, report } => {
                     let report = report.unwrap_or_default();
                     let prepared = self.prepare(id, without, &report);

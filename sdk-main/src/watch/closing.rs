@@ -33,7 +33,7 @@ impl Closing {
 
     /// Looks whether there is something to wait for.
     pub(super) fn look(&mut self, outbox: &Outbox, step: &Step, now: Instant) {
-        if outbox.has_sent_all() {
+        if outbox.has_sent_all(self.until) {
             self.is_sent = Some(true);
         } else if now >= self.until || step.cannot_send_before(self.until) {
             self.is_sent = Some(false);

@@ -33,7 +33,7 @@ impl Flushes {
             if flush.last.is_none() && outbox.has_concluded() {
                 flush.last = Some(outbox.newest());
             }
-            if flush.last.is_some_and(|last| outbox.is_sent_up_to(last)) {
+            if flush.last.is_some_and(|last| outbox.has_sent_up_to(last, flush.deadline)) {
                 flush.sent.keep(true);
             } else if now >= flush.deadline || step.cannot_send_before(flush.deadline) {
                 flush.sent.keep(false);

@@ -78,6 +78,7 @@ pub(crate) fn simulate(clients: usize, arrivals: Arrivals, has_jitter: bool) -> 
                     agenda.extend(until.map(|until| Reverse((until, client))));
                     break;
                 }
+                Poll::Drop(id) => unreachable!("{id:?} is dropped without a limit"),
                 Poll::Send { .. } | Poll::SendReport(_) if now < recovery => {
                     seen.failed += 1;
                     dispatcher.handle_outcome(now, Outcome::Failed);

@@ -24,6 +24,8 @@ pub(crate) struct Limit {
     categories: Vec<Category>,
     /// A name that nobody knows, among the others.
     is_strange: bool,
+    /// Whether only Sentry can have given it.
+    is_sentrys: bool,
 }
 
 /// What becomes of an envelope, as the issue says it.
@@ -85,7 +87,12 @@ pub(crate) struct Given(Vec<(Instant, Limit)>);
 impl Given {
     pub(crate) fn note(&mut self, now: Instant, reply: &Reply) {
         let Reply::Answer { status, limits, retry_after } = reply else { return };
-        let everything = |seconds| Limit { seconds, categories: Vec::new(), is_strange: false };
+        let everything = |seconds| Limit {
+            seconds,
+            categories: Vec::new(),
+            is_strange: false,
+            is_sentrys: false,
+        };
         match (limits.as_slice(), retry_after) {
             ([], Some(seconds)) => self.0.push((now, everything(f64::from(*seconds)))),
             ([], None) if *status == 429 => self.0.push((now, everything(60.0))),
@@ -94,9 +101,21 @@ impl Given {
     }
 
     pub(crate) fn is_limited(&self, now: Instant, category: Category) -> bool {
-        self.0.iter().any(|(given, limit)| {
-            limit.covers(category) && *given + Duration::from_secs_f64(limit.seconds) > now
-        })
+        self.at(now).any(|limit| limit.covers(category))
+    }
+
+    fn at(&self, now: Instant) -> impl Iterator<Item = &Limit> {
+        let is_on = move |(given, limit): &&(Instant, Limit)| {
+            *given + Duration::from_secs_f64(limit.seconds) > now
+        };
+        self.0.iter().filter(is_on).map(|(_, limit)| limit)
+    }
+
+    pub(crate) fn limited_by_sentry(&self, now: Instant, of: Categories) -> Categories {
+        let is_limited = |category: &Category| {
+            self.at(now).any(|limit| limit.is_sentrys && limit.covers(*category))
+        };
+        of.iter().filter(is_limited).collect()
     }
 
     pub(crate) fn limited(&self, now: Instant, of: Categories) -> Categories {
@@ -115,8 +134,9 @@ pub(crate) fn category() -> impl Strategy<Value = Category> {
 
 fn limit() -> impl Strategy<Value = Limit> {
     let seconds = prop_oneof![0.0..5.0, 1.0..4000.0];
-    (seconds, vec(category(), 0..4), any::<bool>())
-        .prop_map(|(seconds, categories, is_strange)| Limit { seconds, categories, is_strange })
+    (seconds, vec(category(), 0..4), any::<bool>()).prop_map(|(seconds, categories, is_strange)| {
+        Limit { seconds, categories, is_strange, is_sentrys: true }
+    })
 }
 
 pub(crate) fn reply() -> impl Strategy<Value = Reply> {

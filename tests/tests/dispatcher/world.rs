@@ -12,6 +12,42 @@ use guardhouse_main::outbox::{EntryId, Priority};
 
 use crate::server::{Fate, Given, Reply};
 
+const ALL: Categories = Categories::ALL;
+
+/// What is given up while Sentry limits it.
+const BULK: [Category; 10] = [
+    Category::Transaction,
+    Category::Span,
+    Category::LogItem,
+    Category::LogByte,
+    Category::TraceMetric,
+    Category::TraceMetricByte,
+    Category::Profile,
+    Category::ProfileChunk,
+    Category::Replay,
+    Category::Attachment,
+];
+
+/// What an envelope with these waits for.
+fn awaited(categories: Categories) -> Categories {
+    categories.iter().filter(|category| !BULK.contains(category)).collect()
+}
+
+/// What is held back while these are limited: logs and metrics are limited by number and by size.
+fn held_back(limited: Categories) -> Categories {
+    let is_held = |category: &Category| {
+        let twin = match category {
+            Category::LogItem => Category::LogByte,
+            Category::LogByte => Category::LogItem,
+            Category::TraceMetric => Category::TraceMetricByte,
+            Category::TraceMetricByte => Category::TraceMetric,
+            other => *other,
+        };
+        limited.contains(*category) || limited.contains(twin)
+    };
+    ALL.iter().filter(is_held).collect()
+}
+
 /// Something that happens by itself.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
@@ -65,6 +101,7 @@ pub(crate) struct World {
     outage: Option<(u32, Instant, u32)>,
     polls: u64,
     sent: u64,
+    dropped: u64,
     happened: u64,
     /// All that was ever lost, and all that was told in answered requests.
     lost: Losses,
@@ -92,6 +129,7 @@ impl World {
             outage: None,
             polls: 0,
             sent: 0,
+            dropped: 0,
             happened: 0,
             lost: Losses::new(),
             reported: Losses::new(),
@@ -104,7 +142,7 @@ impl World {
         loop {
             self.happen();
             self.polls += 1;
-            let wakes = self.happened + self.sent;
+            let wakes = self.happened + self.sent + self.dropped;
             assert!(self.polls <= 3 * wakes + 3, "{} polls for {wakes} reasons", self.polls);
             let poll = self.dispatcher.poll(self.now);
             let (id, without, report) = match poll {
@@ -113,6 +151,10 @@ impl World {
                     let event = self.events.last().map(|(at, _)| self.start + *at);
                     let Some(next) = until.into_iter().chain(event).min() else { break };
                     self.now = self.now.max(next);
+                    continue;
+                }
+                Poll::Drop(id) => {
+                    self.drop_envelope(id);
                     continue;
                 }
                 Poll::Send { id, without, report } => {
@@ -194,6 +236,23 @@ impl World {
         self.dispatcher.lose(self.now, &losses);
     }
 
+    fn drop_envelope(&mut self, id: EntryId) {
+        assert!(!self.is_paused, "nothing is given up while paused");
+        let Arrival { primary, secondary, .. } = self.spool[&id].arrival;
+        assert!(self.given.limited_by_sentry(self.now, awaited(primary)).is_empty(), "it waits");
+        let all = primary.union(secondary);
+        let rest = all.without(held_back(self.given.limited_by_sentry(self.now, ALL)));
+        let is_left = |category| rest.contains(category);
+        assert_ne!(rest, all, "nothing of it is limited");
+        assert!(!primary.iter().any(is_left), "what it is about may go");
+        assert!(!awaited(all).iter().any(is_left), "something goes with it that is not bulk");
+        self.dropped += 1;
+        self.spool.remove(&id);
+        for category in all.iter() {
+            self.lose(category, Reason::RatelimitBackoff, 1);
+        }
+    }
+
     fn check_request(&self, report: Option<&Losses>) {
         assert!(!self.is_paused, "nothing goes while paused");
         if let Some(report) = report {
@@ -209,15 +268,20 @@ impl World {
     fn check_envelope(&self, id: EntryId, without: Categories) {
         let sent = &self.spool[&id];
         let limited = |of| self.given.limited(self.now, of);
-        assert!(limited(sent.arrival.primary).is_empty(), "its kind is limited");
-        assert_eq!(limited(sent.arrival.secondary), without);
+        let Arrival { primary, secondary, .. } = sent.arrival;
+        let all = primary.union(secondary);
+        assert!(limited(awaited(primary)).is_empty(), "its kind is limited");
+        assert_eq!(without, all.intersection(held_back(limited(ALL))));
+        let is_worth_it = |category| primary.contains(category) || !BULK.contains(&category);
+        assert!(all.without(without).iter().any(is_worth_it), "nothing of it is worth sending");
 
         let is_spaced =
             self.last_outcome.is_some_and(|last| self.now < last + Duration::from_millis(100));
         let turn = |id: &EntryId, envelope: &Envelope| (envelope.arrival.priority, *id);
         for (other, waiting) in &self.spool {
-            let could_go =
-                waiting.failures == 0 && limited(waiting.arrival.primary).is_empty() && !is_spaced;
+            let could_go = waiting.failures == 0
+                && limited(awaited(waiting.arrival.primary)).is_empty()
+                && !is_spaced;
             let is_earlier = turn(other, waiting) < turn(&id, sent);
             assert!(!(could_go && is_earlier), "{other:?} goes before {id:?}");
         }
@@ -292,6 +356,7 @@ impl World {
             self.lose(category, Reason::RatelimitBackoff, 1);
         }
         if fate == Fate::Refused {
+            // What was left out is counted for its own reason.
             let sent = envelope.arrival.primary.union(envelope.arrival.secondary);
             for category in sent.without(without).iter() {
                 self.lose(category, Reason::SendError, 1);

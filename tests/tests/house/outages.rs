@@ -138,24 +138,96 @@ fn what_the_server_stumbles_over_is_as_the_rules_say() {
 #[test]
 fn what_a_limit_forbids_waits_on_disk_while_all_else_goes_on() {
     let (cache, sentry) = (Scratch::new(), Sentry::start());
-    let mut first = desk(&cache, &sentry, &["--no-session"]);
+    let mut first = desk(&cache, &sentry, &["--no-session", "--debug"]);
     // The first is refused with the limit, and Sentry counts it itself.
     sentry.next(rate_limit("600:error:key"));
     first.ask("capture limited");
     assert!(first.ask("flush 60000").starts_with("flushed true"));
     first.ask("capture kept back");
-    first.ask(r#"envelope 1 {}\n{"type":"transaction"}\n{"transaction":"t","timestamp":2,"start_timestamp":1,"contexts":{"trace":{"trace_id":"0123456789abcdef0123456789abcdef","span_id":"0123456789abcdef"}}}"#);
+    first.ask(TRANSACTION);
     sentry.expect(a_transaction().times(1));
     sentry.verify();
-    // It cannot be sent in time, so nobody waits for it.
-    assert!(first.ask("close 60000").starts_with("closed false"));
+    // All that may be sent has been, and nobody waits for the rest.
+    assert!(first.ask("flush 60000").starts_with("flushed true"));
+    assert!(first.ask("close 60000").starts_with("closed true"));
     assert_eq!(sentry.requests().len(), 2);
+    assert_eq!(first.hear().as_deref(), Some("left 1"));
+    let stderr = first.stderr();
+    for said in
+        ["Sentry limits what it takes: error until 2", "held back by Sentry's limits: error"]
+    {
+        assert!(stderr.contains(said), "it does not say {said:?}:\n{stderr}");
+    }
 
     sentry.expect(an_event().with_message("kept back").times(1).only());
     let mut second = desk(&cache, &sentry, &["--no-session"]);
     ends(&mut second);
     sentry.verify();
     assert!(sentry.requests().iter().all(|request| reports(request) == 0), "nothing was lost");
+    assert!(cache.files().is_empty());
+}
+
+/// A transaction of two spans beside its own.
+const TRANSACTION: &str = r#"envelope 1 {}\n{"type":"transaction"}\n{"transaction":"t","timestamp":2,"start_timestamp":1,"contexts":{"trace":{"trace_id":"0123456789abcdef0123456789abcdef","span_id":"0123456789abcdef"}},"spans":[{"span_id":"1123456789abcdef"},{"span_id":"2123456789abcdef"}]}"#;
+
+#[test]
+fn a_limit_of_a_day_gathers_no_bulk_over_many_runs() {
+    let (cache, sentry) = (Scratch::new(), Sentry::start());
+    let day = "86400:transaction;log_item;log_byte:organization:quota";
+    for run in 1..=3 {
+        sentry.next(rate_limit(day));
+        let mut desk = desk(&cache, &sentry, &["--no-session", "--debug"]);
+        for _ in 0..3 {
+            desk.ask(TRANSACTION);
+        }
+        let log = r#"{"items":[{"body":"one"},{"body":"two"}]}"#;
+        desk.ask(&format!(r#"envelope 1 {{}}\n{{"type":"log","item_count":2}}\n{log}"#));
+        assert!(desk.ask("flush 60000").starts_with("flushed true"), "all is sent that may be");
+        // It takes the counts along.
+        desk.ask("capture hello");
+        ends(&mut desk);
+        let said = "it holds only what Sentry limits";
+        assert!(desk.stderr().contains(said));
+        assert!(cache.files().is_empty(), "nothing is left behind: {:?}", cache.files());
+        let lost = |category| sentry.lost(category, "ratelimit_backoff");
+        assert_eq!(lost("transaction"), 2 * run, "Sentry has counted the first itself");
+        assert_eq!(lost("span"), 3 * 2 * run, "the spans and their transaction");
+        assert_eq!(lost("log_item"), 2 * run);
+        assert!(lost("log_byte") > 0);
+    }
+    sentry.expect(a_transaction().times(0));
+    sentry.expect(an_event().with_message("hello").times(3));
+    sentry.verify();
+}
+
+#[test]
+fn a_flush_waits_for_the_end_of_a_limit_that_is_over_in_time() {
+    let (cache, sentry) = (Scratch::new(), Sentry::start());
+    sentry.next(status(200).with_header("X-Sentry-Rate-Limits", "2:error:key"));
+    let mut desk = desk(&cache, &sentry, &["--no-session"]);
+    desk.ask("capture first");
+    sentry.wait_until(|requests| !requests.is_empty());
+    desk.ask("capture second");
+    assert!(desk.ask("flush 60000").starts_with("flushed true"));
+    sentry.expect(an_event().with_message("second").times(1));
+    sentry.verify();
+    ends(&mut desk);
+}
+
+#[test]
+fn a_session_that_is_limited_beside_a_crash_goes_when_it_may() {
+    let (cache, sentry) = (Scratch::new(), Sentry::start());
+    let mut desk = desk(&cache, &sentry, &[]);
+    sentry.wait_until(|requests| !requests.is_empty());
+    sentry.next(status(200).with_header("X-Sentry-Rate-Limits", "2:session:key"));
+    desk.ask("capture first");
+    sentry.wait_until(|requests| requests.len() > 1);
+    desk.ask("panic boom");
+    ends(&mut desk);
+    sentry.expect(an_event().with_message("boom").times(1));
+    sentry.expect(a_session().with_status("crashed").times(1));
+    sentry.verify();
+    assert_eq!(sentry.lost("session", "ratelimit_backoff"), 0);
     assert!(cache.files().is_empty());
 }
 

@@ -26,6 +26,21 @@ impl Categories {
     /// Every category.
     pub const ALL: Self = Self((1 << Category::ALL.len()) - 1);
 
+    /// What is dropped while Sentry limits it: there is much of it, and each piece of it counts for
+    /// little. Everything else waits for the end of the limit, for a day if it has to be.
+    pub const BULK: Self = Self(
+        Self::bit(Category::Transaction)
+            | Self::bit(Category::Span)
+            | Self::bit(Category::LogItem)
+            | Self::bit(Category::LogByte)
+            | Self::bit(Category::TraceMetric)
+            | Self::bit(Category::TraceMetricByte)
+            | Self::bit(Category::Profile)
+            | Self::bit(Category::ProfileChunk)
+            | Self::bit(Category::Replay)
+            | Self::bit(Category::Attachment),
+    );
+
     /// What holds an item back: it may not go while one of these is limited. Logs and metrics are
     /// limited by their number and by their size.
     ///
@@ -46,6 +61,21 @@ impl Categories {
             _ => None,
         };
         [category].into_iter().chain(size).collect()
+    }
+
+    /// These, and if logs or metrics are among them by number then also by size, and the other way
+    /// round: an item is held back by either.
+    pub(super) const fn with_both_sizes(self) -> Self {
+        let logs = Self(Self::bit(Category::LogItem) | Self::bit(Category::LogByte));
+        let metrics = Self(Self::bit(Category::TraceMetric) | Self::bit(Category::TraceMetricByte));
+        let mut all = self;
+        if self.intersects(logs) {
+            all = all.union(logs);
+        }
+        if self.intersects(metrics) {
+            all = all.union(metrics);
+        }
+        all
     }
 
     /// Whether it is one of them.

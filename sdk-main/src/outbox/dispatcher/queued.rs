@@ -28,7 +28,8 @@ pub struct Queued {
     pub id: EntryId,
     /// How urgent it is.
     pub priority: Priority,
-    /// The categories of what the envelope is about. While one of them is limited, it waits.
+    /// The categories of what the envelope is about. While one of them is limited it waits, unless it
+    /// is [bulk](Categories::BULK), which is given up.
     pub primary: Categories,
     /// The categories of what only goes with it. While they are limited, it goes without.
     pub secondary: Categories,
@@ -48,6 +49,20 @@ impl Queued {
     /// An envelope that is not at hand, and of whose items only the categories are known.
     pub fn of_categories(id: EntryId, priority: Priority, categories: &[Category]) -> Self {
         Self::of(id, priority, || categories.iter().copied().map(Categories::of_category))
+    }
+
+    /// The categories that it waits for if they are limited.
+    pub(super) fn awaited(&self) -> Categories {
+        self.primary.without(Categories::BULK)
+    }
+
+    /// What is left out of it if it goes while these are limited; nothing if nothing would be left
+    /// that is worth sending.
+    pub(super) fn without(&self, limited: Categories) -> Option<Categories> {
+        let all = self.primary.union(self.secondary);
+        let without = all.intersection(limited.with_both_sizes());
+        let is_worth_it = self.primary.union(all.without(Categories::BULK));
+        (without.is_empty() || all.without(without).intersects(is_worth_it)).then_some(without)
     }
 
     /// Whether it tells of something that happens once in the life of a process, so that no later

@@ -120,6 +120,7 @@ impl Story {
                 }
                 Poll::Send { id, .. } => sent.push((id.number(), self.passed())),
                 Poll::SendReport(_) => {}
+                Poll::Drop(id) => panic!("{id:?} is not to be dropped"),
             }
             let outcome = server(&poll, self.passed());
             self.dispatcher.handle_outcome(self.now, outcome);

@@ -122,7 +122,7 @@ mod tests {
             outbox.release_held();
             outbox.step();
             outbox.sent().await;
-            assert!(outbox.has_sent_all());
+            assert!(outbox.has_sent_all(Instant::now()));
             assert_eq!(outbox.spool().entries().count(), 0);
             outbox.close();
         });

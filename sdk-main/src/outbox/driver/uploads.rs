@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use guardhouse_process::timestamp;
 use guardhouse_protocol::{EditError, Envelope, Header};
 
-use super::Outbox;
-use crate::losses::{Losses, Reason};
+use super::{LeftOut, Outbox};
+use crate::losses::Losses;
 use crate::outbox::EntryId;
 use crate::outbox::dispatcher::Categories;
 use crate::outbox::http::Upload;
@@ -21,7 +21,7 @@ impl Outbox {
         id: EntryId,
         without: Categories,
         report: &Losses,
-    ) -> Result<(Upload, Losses), Unready> {
+    ) -> Result<(Upload, LeftOut), Unready> {
         if !without.is_empty() {
             return self.prepare_without(id, without, report);
         }
@@ -37,7 +37,7 @@ impl Outbox {
         if let Some(item) = report_item(report) {
             upload = upload.then(item);
         }
-        Ok((upload, Losses::new()))
+        Ok((upload, LeftOut::default()))
     }
 
     pub(super) fn prepare_without(
@@ -45,12 +45,10 @@ impl Outbox {
         id: EntryId,
         without: Categories,
         report: &Losses,
-    ) -> Result<(Upload, Losses), Unready> {
+    ) -> Result<(Upload, LeftOut), Unready> {
         let mut envelope = self.spool.read(id).map_err(|error| self.unready(error))?;
-        let mut left_out = Losses::new();
-        for item in envelope.retain(|item| !Categories::of(item).intersects(without)) {
-            left_out.count_item(&item, Reason::RatelimitBackoff);
-        }
+        let left_out =
+            LeftOut::new(envelope.retain(|item| !Categories::of(item).intersects(without)));
         self.stamp(envelope.header_mut()).map_err(|_| Unready::Gone)?;
         if let Ok(item) = report.to_item(timestamp(SystemTime::now()))
             && !report.is_empty()
@@ -60,11 +58,11 @@ impl Outbox {
         Ok((Upload::new(envelope.to_bytes()), left_out))
     }
 
-    pub(super) fn report_alone(&self, report: &Losses) -> Result<(Upload, Losses), EditError> {
+    pub(super) fn report_alone(&self, report: &Losses) -> Result<(Upload, LeftOut), EditError> {
         let mut envelope = Envelope::new(Header::new());
         self.stamp(envelope.header_mut())?;
         envelope.push(report.to_item(timestamp(SystemTime::now()))?)?;
-        Ok((Upload::new(envelope.to_bytes()), Losses::new()))
+        Ok((Upload::new(envelope.to_bytes()), LeftOut::default()))
     }
 
     pub(super) fn stamp(&self, header: &mut Header) -> Result<(), EditError> {

@@ -121,6 +121,85 @@ fn a_429_of_sentry_that_limits_something_else_is_not_answered_by_a_crash_at_once
 }
 
 #[test]
+fn bulk_that_sentry_limits_is_dropped_and_all_else_waits() {
+    for &category in Category::ALL {
+        let mut story = Story::new();
+        story.event(1);
+        story.sent();
+        story.answer_limiting(200, "86400::organization:quota");
+        story.add(2, Priority::Normal, category);
+        let poll = story.dispatcher.poll(story.now);
+        let held = story.dispatcher.held_until(story.now, EntryId::new(2));
+        if Categories::BULK.contains(category) {
+            assert_eq!(poll, Poll::Drop(EntryId::new(2)), "{category}");
+            assert_eq!(held, None, "it is gone");
+            assert_eq!(story.waits(), None, "{category}");
+        } else {
+            assert_eq!(poll, Poll::Wait(Some(story.now + 24 * HOUR)), "{category}");
+            assert_eq!(held, Some(story.now + 24 * HOUR), "{category}");
+        }
+    }
+}
+
+#[test]
+fn bulk_is_not_dropped_for_what_may_be_a_proxy() {
+    for answer in [Answer::new(429), Answer { retry_after: Some("60"), ..Answer::new(503) }] {
+        let mut story = Story::new();
+        story.add(1, Priority::Normal, Category::Transaction);
+        story.sent();
+        let verdict = story.dispatcher.handle_outcome(story.now, Outcome::Answer(answer));
+        assert_eq!(verdict, Verdict::Keep);
+        story.add(2, Priority::Normal, Category::LogItem);
+        assert_eq!(story.waits(), Some(MINUTE));
+        assert_eq!(story.dispatcher.held_until(story.now, EntryId::new(2)), None);
+        assert_eq!(numbers(&story.drive_bounded(ok)), [1, 2]);
+    }
+}
+
+#[test]
+fn bulk_that_is_limited_is_left_out_of_what_holds_something_else() {
+    use Category::{Error, LogByte, LogItem, Profile, Session, TraceMetric, Transaction};
+    let set = |categories: &[Category]| categories.iter().copied().collect::<Categories>();
+    let metrics = [TraceMetric, Category::TraceMetricByte];
+    // Primary, secondary, and what is left out: nothing if all of it is dropped.
+    type Row<'a> = (&'a [Category], &'a [Category], Option<&'a [Category]>);
+    let table: &[Row<'_>] = &[
+        (&[Transaction], &[Session], Some(&[Transaction])),
+        (&[Transaction, Error], &[], Some(&[Transaction])),
+        (&[Transaction], &[Profile], None),
+        (&[LogItem, LogByte], &[], None),
+        (&[LogItem, LogByte, metrics[0], metrics[1]], &[], Some(&[LogItem, LogByte])),
+        (&[Error], &[Category::Attachment], Some(&[])),
+    ];
+    for (primary, secondary, left_out) in table {
+        let mut story = Story::new();
+        story.event(1);
+        story.sent();
+        story.answer_limiting(200, "60:transaction;log_byte:key");
+        let (primary, secondary) = (set(primary), set(secondary));
+        story.add_queued(Queued { primary, secondary, ..queued(2, Priority::Normal, Error) });
+        match left_out {
+            Some(left_out) => assert_eq!(story.sent_with().0, set(left_out), "{primary:?}"),
+            None => assert_eq!(story.dispatcher.poll(story.now), Poll::Drop(EntryId::new(2))),
+        }
+    }
+}
+
+#[test]
+fn a_limit_that_is_over_drops_nothing() {
+    let mut story = Story::new();
+    story.event(1);
+    story.sent();
+    story.answer_limiting(200, "60:transaction:key");
+    story.dispatcher.pause();
+    story.add(2, Priority::Normal, Category::Transaction);
+    assert_eq!(story.waits(), None, "nothing is given up before the user has agreed");
+    story.pass(MINUTE);
+    story.dispatcher.resume();
+    assert_eq!(numbers(&story.drive_bounded(ok)), [2]);
+}
+
+#[test]
 fn limited_attachments_are_left_behind() {
     let mut story = Story::new();
     let secondary: Categories = [Category::Attachment, Category::Session].into_iter().collect();
