@@ -1,5 +1,6 @@
 //! The clock that a process stamps its scope with.
 
+use std::ops::Range;
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,22 +10,46 @@ use guardhouse_protocol::Timestamp;
 /// sets the clock back.
 #[derive(Debug, Default)]
 pub struct Clock {
-    latest: Mutex<Option<Timestamp>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The latest time that was told.
+    latest: Option<Timestamp>,
+    /// From the earliest time to which the system's clock was set back, to the latest from which.
+    twice: Option<Range<Timestamp>>,
 }
 
 impl Clock {
     /// A clock that has told no time yet.
     pub const fn new() -> Self {
-        Self { latest: Mutex::new(None) }
+        Self { state: Mutex::new(State { latest: None, twice: None }) }
     }
 
     /// Now, or the latest time that was told if that is later.
     pub fn now(&self) -> Timestamp {
-        let now = timestamp(SystemTime::now());
-        let mut latest = crate::lock(&self.latest);
-        let now = latest.map_or(now, |latest| latest.max(now));
-        *latest = Some(now);
-        now
+        let mut state = crate::lock(&self.state);
+        // Read behind the lock, so that what is earlier is so because the clock was set back.
+        state.look(timestamp(SystemTime::now()))
+    }
+
+    /// The times that there have been twice because the system's clock was set back, if it was. Of two
+    /// of these it cannot be said which was first.
+    pub fn times_twice(&self) -> Option<Range<Timestamp>> {
+        crate::lock(&self.state).twice.clone()
+    }
+}
+
+impl State {
+    fn look(&mut self, now: Timestamp) -> Timestamp {
+        let latest = self.latest.map_or(now, |latest| latest.max(now));
+        self.latest = Some(latest);
+        if now < latest {
+            let start = self.twice.as_ref().map_or(now, |twice| twice.start.min(now));
+            self.twice = Some(start..latest);
+        }
+        latest
     }
 }
 
@@ -43,11 +68,25 @@ pub fn timestamp(time: SystemTime) -> Timestamp {
 mod tests {
     use super::*;
 
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_unix(seconds, 0)
+    }
+
     #[test]
-    fn time_does_not_go_back() {
+    fn time_does_not_go_back_and_which_times_there_were_twice_is_known() {
+        let mut state = State::default();
+        let told: Vec<_> = [10, 20, 15, 16, 21].map(|now| state.look(at(now))).into();
+        assert_eq!(told, [at(10), at(20), at(20), at(20), at(21)]);
+        assert_eq!(state.twice, Some(at(15)..at(20)));
+        assert_eq!(state.look(at(18)), at(21));
+        assert_eq!(state.twice, Some(at(15)..at(21)));
+    }
+
+    #[test]
+    fn a_clock_that_only_goes_on_tells_no_time_twice() {
         let clock = Clock::new();
-        let future = Timestamp::from_unix(4_000_000_000, 0);
-        *crate::lock(&clock.latest) = Some(future);
-        assert_eq!(clock.now(), future);
+        let first = clock.now();
+        assert!(clock.now() >= first);
+        assert_eq!(clock.times_twice(), None);
     }
 }

@@ -311,6 +311,11 @@ impl OwnScope {
         self.clock.now()
     }
 
+    /// The times that there have been twice because the system's clock was set back, if it was.
+    pub fn times_twice(&self) -> Option<std::ops::Range<Timestamp>> {
+        self.clock.times_twice()
+    }
+
     /// The breadcrumb as the application's `before_breadcrumb` wants it, if it does.
     pub fn ask_about(&self, breadcrumb: Breadcrumb) -> Option<Breadcrumb> {
         match &self.before_breadcrumb {

@@ -85,6 +85,34 @@ impl Timestamp {
             .or_else(|| Self::from_seconds(text.parse().ok()?))
     }
 
+    /// The end of the time that was written: [`from_json`](Self::from_json), and as much more as the text
+    /// does not say, which is a second for a number without a fraction, and at least a microsecond.
+    ///
+    /// ```
+    /// use guardhouse_protocol::Timestamp;
+    /// use guardhouse_protocol::json::Json;
+    ///
+    /// let end = |text: &str| {
+    ///     Timestamp::end_from_json(Json::parse(text.as_bytes()).unwrap().as_value()).unwrap()
+    /// };
+    /// assert_eq!(end("7"), Timestamp::from_unix(8, 0));
+    /// assert_eq!(end("7.25"), Timestamp::from_unix(7, 260_000_000));
+    /// assert_eq!(end("\"1970-01-01T00:00:07.250Z\""), Timestamp::from_unix(7, 251_000_000));
+    /// ```
+    pub fn end_from_json(value: Value<'_>) -> Option<Self> {
+        let time = Self::from_json(value)?;
+        let text = value.text();
+        let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
+        let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+        // A number with an exponent says less than its digits.
+        let has_exponent = value.as_f64().is_some() && text.contains(['e', 'E']);
+        let digits = if has_exponent { 0 } else { digits.min(6) };
+        let unit = 1_000_000_000 / 10_u32.pow(digits as u32);
+        let nanos = time.nanos + unit;
+        let (carry, nanos) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
+        Some(Self::from_unix(time.seconds + i64::from(carry), nanos))
+    }
+
     /// Seconds since 1970 with a fraction, as near as a double can say.
     pub fn as_seconds(self) -> f64 {
         self.seconds as f64 + f64::from(self.nanos) / 1e9
@@ -265,6 +293,29 @@ mod tests {
         let almost = Timestamp::from_seconds(1.999_999_9).unwrap();
         assert_eq!(almost, Timestamp::from_unix(2, 0));
         assert_eq!(Timestamp::from_seconds(253_402_300_799.999_999_9), None);
+    }
+
+    #[test]
+    fn what_a_text_leaves_open_about_a_time_is_taken_as_late_as_it_can_be() {
+        for (text, seconds, nanos) in [
+            ("7", 8, 0),
+            ("7.0", 7, 100_000_000),
+            ("7.999", 8, 0),
+            ("7.1234567891", 7, 123_458_000),
+            ("7.5e0", 8, 500_000_000),
+            ("\"7\"", 8, 0),
+            ("\"1970-01-01T00:00:07Z\"", 8, 0),
+            ("\"1970-01-01T00:00:07.123456789Z\"", 7, 123_457_789),
+            ("\"1970-01-01T01:00:07.5+01:00\"", 7, 600_000_000),
+            ("253402300799.5", 253_402_300_799, 600_000_000),
+            ("253402300799", 253_402_300_799, 0),
+        ] {
+            let json = crate::json::Json::parse(text.as_bytes()).unwrap();
+            let end = Timestamp::end_from_json(json.as_value());
+            assert_eq!(end, Some(Timestamp::from_unix(seconds, nanos)), "{text}");
+        }
+        let json = crate::json::Json::parse(b"\"yesterday\"").unwrap();
+        assert_eq!(Timestamp::end_from_json(json.as_value()), None);
     }
 
     #[test]

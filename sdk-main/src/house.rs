@@ -35,6 +35,7 @@ use crate::ipc::service::Call;
 use crate::losses::{Category, Losses, Reason};
 use crate::merge::{MergedScope, Process, Scopes};
 use crate::options::{EventProcessor, RendererInfo};
+use crate::session::Severity;
 
 /// What all threads share.
 pub(crate) struct House {
@@ -71,8 +72,8 @@ pub(crate) struct House {
 
 /// What the SDK thread is asked for.
 pub(crate) enum Visit {
-    /// Main itself has captured something.
-    Captured(Box<Envelope>),
+    /// Main itself has captured something, which means this for the session.
+    Captured(Box<Envelope>, Option<Severity>),
     /// A renderer says something.
     Message { from: RendererInfo, channel: Channel, bytes: Bytes, answer: Answering },
     /// A native renderer asks for something.
@@ -192,7 +193,7 @@ impl MessageAnswer {
 impl Visitor for Visit {
     fn weight(&self) -> usize {
         match self {
-            Self::Captured(envelope) => envelope.items().map(weight).sum(),
+            Self::Captured(envelope, _) => envelope.items().map(weight).sum(),
             Self::Message { bytes, .. } => bytes.len() + KIB,
             _ => 0,
         }
@@ -275,9 +276,9 @@ impl House {
 
     /// Takes what main has captured.
     pub(crate) fn capture(&self, envelope: Envelope) {
-        if let Err(Visit::Captured(envelope)) =
-            self.doorway.enter(Visit::Captured(Box::new(envelope)))
-        {
+        let severity = envelope.event().and_then(Severity::of_captured);
+        let visit = Visit::Captured(Box::new(envelope), severity);
+        if let Err(Visit::Captured(envelope, _)) = self.doorway.enter(visit) {
             self.say(format_args!(
                 "an envelope was dropped: too much waits for the SDK thread already, or the guard is \
                  gone"
@@ -401,6 +402,7 @@ impl House {
                 refusals.count(refusal);
             }
         }
+        scopes.set_times_twice(self.own_scope.times_twice());
         let result = look(&mut scopes);
         drop(scopes);
         for (refusal, count) in refusals.iter() {

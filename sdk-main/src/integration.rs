@@ -7,9 +7,9 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
-use guardhouse_process::call_about_event;
+use guardhouse_process::{call_about_event, timestamp};
 use guardhouse_protocol::json::{Json, Object, Value as Text};
 use guardhouse_protocol::scope::Field;
 use sentry::protocol::{Breadcrumb, Context, Event, Map, User, Value};
@@ -52,7 +52,10 @@ impl Integration for ScopeOfAll {
                 event.contexts.insert(OWN_CONTEXT.to_owned(), Context::Other(mark));
             }
         }
-        let breadcrumbs = scope.breadcrumbs().map(|breadcrumb| breadcrumb.value());
+        // Times are written to the microsecond. One that cannot be is later than everything.
+        let end = event.timestamp.checked_add(Duration::from_micros(1));
+        let end = end.map_or(usize::MAX, |end| scope.breadcrumbs_before(timestamp(end)));
+        let breadcrumbs = scope.breadcrumbs().take(end).map(|breadcrumb| breadcrumb.value());
         add_breadcrumbs(
             &mut event.breadcrumbs.values,
             breadcrumbs,
@@ -143,21 +146,23 @@ fn user(value: Text<'_>) -> Option<User> {
     Some(User { id, email, username, ip_address, other: members })
 }
 
-/// Adds what happened in all processes to what the event carries, in order of time, once each; the
-/// newest stay.
+/// Adds what happened in all processes to what the event carries, in order of time, once each. What it
+/// carries stays, and of the others the newest that there is room for.
 fn add_breadcrumbs<'t>(
     carried: &mut Vec<Breadcrumb>,
     others: impl Iterator<Item = Text<'t>>,
     max: usize,
 ) {
     let mut known: HashSet<_> = carried.iter().map(|known| identity(known, None)).collect();
-    carried.extend(others.filter_map(|text| {
-        let breadcrumb = parse(text)?;
-        known.insert(identity(&breadcrumb, Some(text))).then_some(breadcrumb)
-    }));
+    let others: Vec<Breadcrumb> = others
+        .filter_map(|text| {
+            let breadcrumb = parse(text)?;
+            known.insert(identity(&breadcrumb, Some(text))).then_some(breadcrumb)
+        })
+        .collect();
+    let surplus = (carried.len() + others.len()).saturating_sub(max).min(others.len());
+    carried.extend(others.into_iter().skip(surplus));
     carried.sort_by_key(|breadcrumb| breadcrumb.timestamp);
-    let surplus = carried.len().saturating_sub(max);
-    carried.drain(..surplus);
 }
 
 /// What tells one breadcrumb from another: what it says, and the time as the number that it is in
@@ -176,7 +181,7 @@ fn identity(
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::SystemTime;
 
     use super::*;
 
@@ -208,14 +213,14 @@ mod tests {
     }
 
     #[test]
-    fn breadcrumbs_come_in_order_of_time_once_and_the_newest_stay() {
+    fn breadcrumbs_come_in_order_of_time_once_and_the_events_own_and_the_newest_stay() {
         let mut carried = vec![at(1, "one"), at(5, "five")];
         let others = [at(5, "five"), at(3, "three"), at(9, "nine")];
         let others =
             others.map(|breadcrumb| guardhouse_process::scope::to_json(&breadcrumb).unwrap());
         add_breadcrumbs(&mut carried, others.iter().map(Json::as_value), 3);
         let messages: Vec<_> = carried.iter().map(|b| b.message.as_deref().unwrap()).collect();
-        assert_eq!(messages, ["three", "five", "nine"]);
+        assert_eq!(messages, ["one", "five", "nine"]);
     }
 
     #[test]

@@ -121,8 +121,9 @@ pub struct Merged {
 /// What a merged envelope says about the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// How many errors are in it, for the session: events with an exception, or of the level `error`
-    /// or `fatal`. Those that were not chosen or dropped are not counted.
+    /// How many errors are in it, for the session: what an error is,
+    /// [`Severity`](crate::session::Severity) says. Those that were not chosen or dropped are not
+    /// counted.
     pub errors: u64,
     /// How many more errors there were that were not chosen. For the session they have happened.
     pub errors_not_chosen: u64,
@@ -251,15 +252,17 @@ impl Merge {
         match item.item_type() {
             ItemType::Event => {
                 if !self.chooses(dice) {
-                    facts.errors_not_chosen += u64::from(event::is_error(item));
+                    let severity = event::severity(item, Some(laying.scope));
+                    facts.errors_not_chosen += u64::from(severity.is_some());
                     return Err(Reason::SampleRate);
                 }
-                let mut is_error = event::lay(item, Kind::Event, laying, facts)?;
+                let mut severity = event::lay(item, Kind::Event, laying, facts)?;
                 if !self.hooks.is_empty() {
                     self.hooks.run(item, facts)?;
-                    is_error = event::is_error(item);
+                    // What a hook has made of it counts.
+                    severity = event::severity(item, None);
                 }
-                facts.errors += u64::from(is_error);
+                facts.errors += u64::from(severity.is_some());
             }
             ItemType::Transaction => {
                 event::lay(item, Kind::Transaction, laying, facts)?;

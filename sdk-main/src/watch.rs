@@ -354,7 +354,7 @@ impl Watch {
 
     fn handle(&mut self, visit: Visit) {
         match visit {
-            Visit::Captured(envelope) => self.captured(&envelope),
+            Visit::Captured(envelope, severity) => self.captured(&envelope, severity),
             Visit::Message { from, channel, bytes, answer } => {
                 self.hear(&from, channel, bytes, answer);
             }

@@ -85,7 +85,9 @@ impl Laying<'_> {
     ) {
         let trail = &*self.scope.trail;
         let path = carried.shape.path();
-        if carried.values.is_empty() && room.without_breadcrumbs == 0 {
+        let earlier = self.earlier_breadcrumbs(splice.original());
+        let is_all = earlier == trail.len() && room.without_breadcrumbs == 0;
+        if carried.values.is_empty() && is_all {
             if_possible(splice.set(path, &trail.list));
             for (index, meta) in trail.metas() {
                 set_meta(splice, path, &index.to_string(), meta);
@@ -118,14 +120,17 @@ impl Laying<'_> {
                 (time, piece)
             })
             .collect();
-        let crumbs = trail.crumbs().skip(room.without_breadcrumbs);
-        let added = crumbs.filter(|crumb| !is_double(crumb));
+        let crumbs = trail.crumbs().take(earlier).skip(room.without_breadcrumbs);
+        let others: Vec<Crumb<'_>> = crumbs.filter(|crumb| !is_double(crumb)).collect();
+        // The event's own stay, whatever others have done since.
+        let surplus = (pieces.len() + others.len()).saturating_sub(trail.max).min(others.len());
+        let added = others.into_iter().skip(surplus);
         pieces.extend(added.map(|crumb| (crumb.time(), Piece::Scope(crumb))));
         // Those that happened at the same time stay in the order in which they were told.
         pieces.sort_by_key(|(time, _)| *time);
-        let pieces = pieces.split_off(pieces.len().saturating_sub(trail.max));
 
         let is_as_it_was = pieces.len() == carried.values.len()
+            && !pieces.is_empty()
             && pieces.iter().enumerate().all(
                 |(index, (_, piece))| matches!(piece, Piece::Own(former, _) if *former == index),
             );
@@ -138,10 +143,17 @@ impl Laying<'_> {
             }));
             if_possible(splice.set(path, list));
         }
-        let left_out = room.without_breadcrumbs + room.without_own_breadcrumbs;
+        let left_out = room.without_breadcrumbs.min(earlier) + room.without_own_breadcrumbs;
         if left_out > 0 {
             set_meta(splice, path, "", meta_of_length(pieces.len() + left_out));
         }
+    }
+
+    /// How many of the scope's breadcrumbs are from before the event, as precisely as it says when it
+    /// happened. If it does not say so, it is from before it arrived.
+    fn earlier_breadcrumbs(&self, event: &Object<'_>) -> usize {
+        let end = event.get("timestamp").and_then(Timestamp::end_from_json);
+        end.map_or(self.scope.trail.len(), |end| self.scope.breadcrumbs_before(end))
     }
 
     /// By what the event's own are ordered: what they say, but not after now; without a time, with the

@@ -10,8 +10,9 @@ use guardhouse_protocol::scope::Field;
 use super::breadcrumbs::Carried;
 use super::identity::object;
 use super::room::{Room, meta_of_length};
-use super::{Facts, Laying, if_possible};
+use super::{Facts, Laying, MergedScope, if_possible};
 use crate::losses::Reason;
+use crate::session::Severity;
 
 /// What kind of event it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,26 +26,26 @@ pub(super) enum Kind {
 /// taken as it is: half of one machine's and half of another's is nobody's.
 const MEMBERWISE: [&str; 2] = ["app", "device"];
 
-/// Lays everything over an event, and says whether it is an error. An event that cannot be read stays
-/// as it is. One that is too large even without the scope is dropped.
+/// Lays everything over an event, and says what it means for the session. An event that cannot be read
+/// stays as it is. One that is too large even without the scope is dropped.
 pub(super) fn lay(
     item: &mut Item,
     kind: Kind,
     laying: &Laying<'_>,
     facts: &mut Facts,
-) -> Result<bool, Reason> {
+) -> Result<Option<Severity>, Reason> {
     let max_bytes = item.item_type().max_bytes();
-    let Ok(event) = item.json() else { return Ok(false) };
+    let Ok(event) = item.json() else { return Ok(None) };
     let carried = Carried::by(&event);
     let mut room = Room::default();
-    let (text, is_error) = loop {
+    let (text, severity) = loop {
         let mut splice = Splice::new(event.clone());
         laying.event(&mut splice, kind, carried.as_ref(), &room);
         let text = splice.finish();
         let excess = text.len().saturating_sub(max_bytes);
         if excess == 0 {
-            let level = splice.get(&["level"]);
-            break (text, is_error_of(level.as_deref(), event.get("exception")));
+            let scope = (!room.without_scope).then_some(laying.scope);
+            break (text, severity_of(&event, scope));
         }
         let sizes = carried.as_ref().map_or_else(Vec::new, Carried::sizes);
         if !room.give_up(excess, laying.scope, &sizes) {
@@ -53,18 +54,18 @@ pub(super) fn lay(
     };
     facts.left_out += room.left_out(laying.scope);
     item.set_payload(text).map_err(|_| Reason::Invalid)?;
-    Ok(is_error)
+    Ok(severity)
 }
 
-/// Whether a session counts it as an error.
-pub(super) fn is_error(item: &Item) -> bool {
-    item.json()
-        .is_ok_and(|event| is_error_of(event.get("level").map(Value::text), event.get("exception")))
+/// What an event means for the session that is not laid over, with the level that it would have got.
+pub(super) fn severity(item: &Item, scope: Option<&MergedScope>) -> Option<Severity> {
+    severity_of(&item.json().ok()?, scope)
 }
 
-fn is_error_of(level: Option<&str>, exception: Option<Value<'_>>) -> bool {
-    matches!(level, Some(r#""error""# | r#""fatal""#))
-        || exception.is_some_and(|exception| values_of(exception).next().is_some())
+fn severity_of(event: &Object<'_>, scope: Option<&MergedScope>) -> Option<Severity> {
+    let own = event.get("level").filter(|level| !level.is_null());
+    let laid = || scope?.fields.value(&Field::Level).map(Json::as_value);
+    Severity::of_reported(own.or_else(laid), event.get("exception"))
 }
 
 /// The elements of what SDKs write as `{"values": […]}`, as a list or, if there is one, as it is.

@@ -9,6 +9,7 @@ mod fields;
 mod trail;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use guardhouse_protocol::Timestamp;
@@ -71,6 +72,7 @@ pub struct Scopes {
     /// The same of breadcrumbs, which is one for all.
     trail: Option<Arc<Trail>>,
     attachments: Option<Arc<[Attachment]>>,
+    times_twice: Option<Range<Timestamp>>,
 }
 
 impl Scopes {
@@ -83,7 +85,14 @@ impl Scopes {
             fields: BTreeMap::new(),
             trail: None,
             attachments: None,
+            times_twice: None,
         }
+    }
+
+    /// The clock was set back, so there have been these times twice. For an event of one of them it
+    /// cannot be said which breadcrumbs are later.
+    pub fn set_times_twice(&mut self, times: Option<Range<Timestamp>>) {
+        self.times_twice = times;
     }
 
     /// Takes what a process said at the time `at`, as [`Contribution::hear`] does.
@@ -152,6 +161,7 @@ impl Scopes {
             fields: Arc::clone(fields),
             trail: Arc::clone(trail),
             attachments: Arc::clone(attachments),
+            times_twice: self.times_twice.clone(),
         }
     }
 
@@ -216,6 +226,7 @@ pub struct MergedScope {
     pub(super) fields: Arc<Fields>,
     pub(super) trail: Arc<Trail>,
     pub(super) attachments: Arc<[Attachment]>,
+    times_twice: Option<Range<Timestamp>>,
 }
 
 impl MergedScope {
@@ -232,6 +243,15 @@ impl MergedScope {
     /// The breadcrumbs of all processes, the newest last.
     pub fn breadcrumbs(&self) -> impl Iterator<Item = Crumb<'_>> {
         self.trail.crumbs()
+    }
+
+    /// How many of the breadcrumbs, from the oldest, are from before an event that happened before
+    /// `end`. All are if the clock was set back in between, since there is no telling then.
+    pub fn breadcrumbs_before(&self, end: Timestamp) -> usize {
+        match &self.times_twice {
+            Some(times) if times.start < end && end <= times.end => self.trail.len(),
+            _ => self.trail.len_before(end),
+        }
     }
 
     /// The attachments of all processes, each once.

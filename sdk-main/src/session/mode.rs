@@ -135,7 +135,7 @@ impl Sessions {
         }
     }
 
-    /// An event of any process, as [`Severity::of`] judges it. If it ends the session, the update is to
+    /// An event of any process, as [`Severity`] judges it. If it ends the session, the update is to
     /// be put into its envelope, and [spooled](Self::handle_spooled) with it. Write the record before.
     pub fn handle_event(&mut self, severity: Severity, at: Moment) -> Option<Update> {
         self.handle_timeout(at);

@@ -1,8 +1,19 @@
 //! What an event means for the session.
 
 use guardhouse_protocol::json::{Object, Value};
+use sentry::Level;
+use sentry::protocol::Event;
 
 /// What an event means for the session.
+///
+/// An event is an error if its level is `error` or `fatal`, or not said, which Sentry takes for
+/// `error`; or if it has an exception, whatever its level. That is the definition of the `sentry` crate.
+/// It is a crash if nobody handled one of its exceptions, which only in main ends the application: a page
+/// goes on, and what a renderer says is not to be trusted with it. Native crashes are events of their
+/// own, for which whoever composes them says [`Crash`](Self::Crash).
+///
+/// What the application's hooks drop is no error: the application chose to ignore it. What is left out
+/// because it was not sampled is one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// The session goes on with an error more.
@@ -12,56 +23,65 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// What an event means, if anything, that came to be in main (`is_of_main`) or in a renderer.
+    /// What an event means that main has captured.
     ///
-    /// An event is an error if it has an exception and its level is `error` or `fatal`, or not said,
-    /// which means `error`. A message is none, whatever its level, as Sentry asks. It is a crash if
-    /// nobody handled the exception, which only in main ends the application: a page goes on, and what a
-    /// renderer says is not to be trusted with it. Native crashes are events of their own, for which
-    /// whoever composes them says [`Crash`](Self::Crash).
+    /// ```
+    /// use guardhouse_main::sentry::Level;
+    /// use guardhouse_main::sentry::protocol::Event;
+    /// use guardhouse_main::session::Severity;
     ///
-    /// Ask it of events that the application's hooks did not drop: what it chooses to ignore is no
-    /// error. What is dropped because it was not sampled is one.
+    /// let warning = Event { level: Level::Warning, ..Event::default() };
+    /// assert_eq!(Severity::of_captured(&warning), None);
+    /// let error = Event { level: Level::Error, ..Event::default() };
+    /// assert_eq!(Severity::of_captured(&error), Some(Severity::Error));
+    /// ```
+    pub fn of_captured(event: &Event<'_>) -> Option<Self> {
+        let is_unhandled = event.exception.values.iter().any(|exception| {
+            exception.mechanism.as_ref().and_then(|mechanism| mechanism.handled) == Some(false)
+        });
+        let is_error = event.level >= Level::Error || !event.exception.values.is_empty();
+        match (is_unhandled, is_error) {
+            (true, _) => Some(Self::Crash),
+            (false, true) => Some(Self::Error),
+            (false, false) => None,
+        }
+    }
+
+    /// What an event means that a renderer reports: its level, if it has any, and its exceptions as they
+    /// stand in its JSON. It is never a crash.
     ///
     /// ```
     /// use guardhouse_main::session::Severity;
     /// use guardhouse_protocol::json::Object;
     ///
-    /// let event = Object::parse(
-    ///     br#"{"exception":{"values":[{"type":"panic","mechanism":{"handled":false}}]}}"#,
-    /// )?;
-    /// assert_eq!(Severity::of(&event, true), Some(Severity::Crash));
-    /// assert_eq!(Severity::of(&event, false), Some(Severity::Error));
-    /// assert_eq!(Severity::of(&Object::parse(br#"{"message":"hi"}"#)?, true), None);
+    /// let event = Object::parse(br#"{"message":"hi","level":"warning"}"#)?;
+    /// assert_eq!(Severity::of_reported(event.get("level"), event.get("exception")), None);
+    /// let event = Object::parse(br#"{"message":"hi"}"#)?;
+    /// let severity = Severity::of_reported(event.get("level"), event.get("exception"));
+    /// assert_eq!(severity, Some(Severity::Error));
     /// # Ok::<(), guardhouse_protocol::json::JsonError>(())
     /// ```
-    pub fn of(event: &Object<'_>, is_of_main: bool) -> Option<Self> {
-        let level = event.get("level").filter(|level| !level.is_null());
-        if level.is_some_and(|level| !level.is_str("error") && !level.is_str("fatal")) {
-            return None;
-        }
-        let exceptions = exceptions(event.get("exception")?);
-        if exceptions.is_empty() {
-            return None;
-        }
-        let is_unhandled = |exception: &Object<'_>| {
-            exception.at(&["mechanism", "handled"]).and_then(Value::as_bool) == Some(false)
-        };
-        let is_crash = is_of_main && exceptions.iter().any(is_unhandled);
-        Some(if is_crash { Self::Crash } else { Self::Error })
+    pub fn of_reported(level: Option<Value<'_>>, exception: Option<Value<'_>>) -> Option<Self> {
+        let is_error = is_error_level(level) || exception.is_some_and(has_exceptions);
+        is_error.then_some(Self::Error)
     }
 }
 
-/// They stand in `values`, or bare, many or one.
-fn exceptions(exception: Value<'_>) -> Vec<Object<'_>> {
+/// What is no level that Sentry knows counts as none, so it means `error`.
+fn is_error_level(level: Option<Value<'_>>) -> bool {
+    let below = ["debug", "info", "log", "warning"];
+    !level.is_some_and(|level| below.iter().any(|name| level.is_str(name)))
+}
+
+/// Exceptions stand in `values`, or bare, many or one.
+fn has_exceptions(exception: Value<'_>) -> bool {
     let object = exception.as_object();
     let values = match &object {
         Some(object) => object.get("values"),
         None => Some(exception),
     };
-    match (values.and_then(Value::elements), object) {
-        (Some(values), _) => values.filter_map(Value::as_object).collect(),
-        (None, Some(single)) if !single.is_empty() && values.is_none() => vec![single],
-        _ => Vec::new(),
+    match values.and_then(Value::elements) {
+        Some(mut values) => values.any(|value| value.as_object().is_some()),
+        None => values.is_none() && object.is_some_and(|single: Object<'_>| !single.is_empty()),
     }
 }

@@ -19,11 +19,12 @@ use crate::options::RendererInfo;
 use crate::outbox::WhenSent;
 use crate::outbox::http::Answer as SentryAnswer;
 use crate::outbox::spool::Placed;
+use crate::session::Severity;
 
 impl Watch {
-    /// What main itself has captured.
-    pub(super) fn captured(&mut self, envelope: &sentry::Envelope) {
-        let mut bytes = Vec::new();
+    /// What main itself has captured, and what it means for the session.
+    pub(super) fn captured(&mut self, envelope: &sentry::Envelope, severity: Option<Severity>) {
+        let (mut bytes, mut severity) = (Vec::new(), severity);
         let parsed = envelope
             .to_writer(&mut bytes)
             .map_err(|error| error.to_string())
@@ -42,7 +43,7 @@ impl Watch {
             losses.count_item(&report, Reason::Ignored);
         }
         if !self.merge.chooses(self.dice.fraction()) {
-            self.leave_out_events(&mut envelope, &mut losses);
+            self.leave_out_events(&mut envelope, severity.take(), &mut losses);
         }
         self.glance();
         let scope = self.house.with_scopes(|scopes| scopes.merged(Process::Main));
@@ -52,18 +53,23 @@ impl Watch {
             outbox.count(&losses);
         }
         if let Some(envelope) = merged.envelope {
-            self.store(envelope, true, None);
+            self.store(envelope, severity, None);
         }
     }
 
     /// Main's events that were not chosen, with what is attached to them. For the session they have
     /// happened all the same.
-    pub(super) fn leave_out_events(&mut self, envelope: &mut Envelope, losses: &mut Losses) {
+    pub(super) fn leave_out_events(
+        &mut self,
+        envelope: &mut Envelope,
+        severity: Option<Severity>,
+        losses: &mut Losses,
+    ) {
         if !envelope.items().iter().any(|item| item.item_type() == ItemType::Event) {
             return;
         }
-        if let Some(outbox) = &mut self.outbox {
-            self.life.handle_events_left_out(envelope, outbox);
+        if let (Some(severity), Some(outbox)) = (severity, &mut self.outbox) {
+            self.life.handle_event_left_out(severity, outbox);
         }
         let is_left_out =
             |item: &Item| matches!(item.item_type(), ItemType::Event | ItemType::Attachment);
@@ -205,10 +211,12 @@ impl Watch {
         }
         if let Some(outbox) = &mut self.outbox {
             outbox.count(&merged.losses);
-            self.life.handle_errors(merged.facts.errors_not_chosen, outbox);
+            for error in errors(merged.facts.errors_not_chosen) {
+                self.life.handle_event_left_out(error, outbox);
+            }
         }
         match merged.envelope {
-            Some(envelope) => self.store(envelope, false, when_sent),
+            Some(envelope) => self.store(envelope, errors(merged.facts.errors), when_sent),
             None => MessageAnswer::Taken,
         }
     }
@@ -217,7 +225,7 @@ impl Watch {
     pub(super) fn store(
         &mut self,
         mut envelope: Envelope,
-        is_of_main: bool,
+        severities: impl IntoIterator<Item = Severity>,
         when_sent: Option<WhenSent>,
     ) -> MessageAnswer {
         let bytes = self.spotlight.is_some().then(|| envelope.to_bytes());
@@ -232,7 +240,7 @@ impl Watch {
             }
             return MessageAnswer::Taken;
         };
-        let (priority, ending) = self.life.handle_envelope(&mut envelope, is_of_main, outbox);
+        let (priority, ending) = self.life.handle_envelope(&mut envelope, severities, outbox);
         let placed = outbox.put(priority, &envelope, when_sent);
         if let Some(update) = ending {
             self.life.handle_spooled(&update, placed, outbox);
@@ -266,7 +274,7 @@ impl Watch {
             outbox.count(&losses);
         }
         for envelope in envelopes {
-            self.store(envelope, false, None);
+            self.store(envelope, None, None);
         }
     }
 
@@ -333,6 +341,11 @@ impl Watch {
         self.house.with_scopes(|scopes| scopes.remove(Process::Renderer(id)));
         self.look_at_renderers();
     }
+}
+
+/// So many errors of renderers.
+fn errors(count: u64) -> impl Iterator<Item = Severity> {
+    (0..count).map(|_| Severity::Error)
 }
 
 /// Tells a page what became of its feedback.

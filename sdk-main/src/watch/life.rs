@@ -7,7 +7,7 @@
 use std::time::{Instant, SystemTime};
 
 use guardhouse_process::timestamp;
-use guardhouse_protocol::{EditError, Envelope, Header, ItemType};
+use guardhouse_protocol::{EditError, Envelope, Header};
 use uuid::Uuid;
 
 use crate::outbox::spool::{DeadRun, Key, Outcome, Placed, Spool};
@@ -80,20 +80,23 @@ impl Life {
         self.advance(outbox);
     }
 
-    /// What an envelope means for the session. If it ends it, the update is in the envelope now.
+    /// What the events in an envelope mean for the session. If they end it, the update is in the
+    /// envelope now.
     pub(super) fn handle_envelope(
         &mut self,
         envelope: &mut Envelope,
-        is_of_main: bool,
+        severities: impl IntoIterator<Item = Severity>,
         outbox: &mut Outbox,
     ) -> (Priority, Option<Update>) {
         let (mut priority, mut ending) = (Priority::Normal, None);
-        for severity in severities(envelope, is_of_main) {
+        for severity in severities {
             if severity == Severity::Crash {
                 priority = Priority::Crash;
             }
             let Some(sessions) = &mut self.sessions else { continue };
             ending = sessions.handle_event(severity, moment()).or(ending);
+        }
+        if let Some(sessions) = &mut self.sessions {
             write_record(sessions, outbox.spool());
         }
         if let Some(update) = &ending {
@@ -123,26 +126,14 @@ impl Life {
         }
     }
 
-    /// Events of main that are not sent, since they were not chosen. An update that one of them asks
-    /// for goes alone.
-    pub(super) fn handle_events_left_out(&mut self, envelope: &Envelope, outbox: &mut Outbox) {
-        for severity in severities(envelope, true) {
-            let Some(sessions) = &mut self.sessions else { return };
-            let update = sessions.handle_event(severity, moment());
-            write_record(sessions, outbox.spool());
-            if let Some(update) = update {
-                self.spool_alone(&update, outbox);
-            }
-        }
-    }
-
-    /// So many errors of renderers that are not sent, since they were not chosen.
-    pub(super) fn handle_errors(&mut self, count: u64, outbox: &mut Outbox) {
+    /// An event that is not sent, since it was not chosen. An update that it asks for goes alone.
+    pub(super) fn handle_event_left_out(&mut self, severity: Severity, outbox: &mut Outbox) {
         let Some(sessions) = &mut self.sessions else { return };
-        for _ in 0..count {
-            sessions.handle_event(Severity::Error, moment());
-        }
+        let update = sessions.handle_event(severity, moment());
         write_record(sessions, outbox.spool());
+        if let Some(update) = update {
+            self.spool_alone(&update, outbox);
+        }
     }
 
     fn spool_alone(&mut self, update: &Update, outbox: &mut Outbox) {
@@ -200,12 +191,6 @@ impl Life {
         }
         outbox.release_held();
     }
-}
-
-/// What the events of an envelope mean for the session.
-fn severities(envelope: &Envelope, is_of_main: bool) -> Vec<Severity> {
-    let events = envelope.items().iter().filter(|item| item.item_type() == ItemType::Event);
-    events.filter_map(|item| Severity::of(&item.json().ok()?, is_of_main)).collect()
 }
 
 /// What is still to be said of the sessions of a dead run.

@@ -131,7 +131,7 @@ fn promise_7_every_run_has_exactly_one_session_outcome() {
         let of_kind = |kind: &str| items.iter().find(|item| item.kind() == kind).map(Item::json);
         if let (Some(event), Some(session)) = (of_kind("event"), of_kind("session")) {
             assert_eq!(event.pointer("/exception/values/0/value"), Some(&"boom".into()));
-            assert_eq!((&session["status"], &session["errors"]), (&"crashed".into(), &2.into()));
+            assert_eq!((&session["status"], &session["errors"]), (&"crashed".into(), &3.into()));
             assert_eq!(session["attrs"]["release"], event["release"]);
             beside.insert(event["release"].as_str().expect("it is text").to_owned());
         }

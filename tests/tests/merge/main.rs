@@ -54,13 +54,13 @@ fn rich() -> (Merge, Scopes) {
         1,
         r#"{"tags":{"shared":"main","of-main":"1"},"contexts":{"state":{"a":1}},"extra":{"e":[1]},
             "level":"warning","fingerprint":["x"],"transactionName":"/main","user":{"id":"m"},
-            "breadcrumbs":[{"message":"main began","timestamp":1795193000.5}],"attributes":{"at":1}}"#,
+            "breadcrumbs":[{"message":"main began","timestamp":193000.5}],"attributes":{"at":1}}"#,
     );
     hear(
         &mut scopes,
         Process::Renderer(PAGE),
         2,
-        r#"{"tags":{"shared":"page"},"breadcrumbs":[{"message":"clicked","timestamp":1795193100}],
+        r#"{"tags":{"shared":"page"},"breadcrumbs":[{"message":"clicked","timestamp":193100}],
             "attachments":[{"filename":"page.txt","data":"hello"}]}"#,
     );
     hear(
@@ -68,7 +68,7 @@ fn rich() -> (Merge, Scopes) {
         Process::Renderer(OTHER),
         3,
         r#"{"tags":{"shared":"other","of-other":true},"contexts":{"other":{"b":2.50}},
-            "breadcrumbs":[{"message":"elsewhere","data":{"url":"/a?token=1"}}]}"#,
+            "breadcrumbs":[{"message":"elsewhere","timestamp":193200,"data":{"url":"/a?token=1"}}]}"#,
     );
     (Merge::new(identity), scopes)
 }

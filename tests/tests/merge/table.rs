@@ -1,10 +1,10 @@
 //! The table of who wins, which is also the documentation.
 
 use guardhouse_main::merge::{Identity, Merge, Process, Scopes};
-use guardhouse_protocol::Envelope;
 use guardhouse_protocol::json::{Json, ObjectWriter};
+use guardhouse_protocol::{Envelope, Timestamp};
 
-use super::{OTHER, PAGE, hear, merge};
+use super::{OTHER, PAGE, hear, merge, page};
 
 const PAGE_OF_DOCS: &str = include_str!("../../../docs/merge.md");
 
@@ -90,5 +90,75 @@ fn every_row_of_the_table_is_as_it_says() {
         let merged = merged.items()[0].json().unwrap();
         let there = merged.at(&row.path).map(|value| value.text().to_owned());
         assert_eq!(there.as_deref(), row.arrives, "row {}: {:?}", number + 1, row.path);
+    }
+}
+
+/// A row about breadcrumbs: the event's time, its own, those of others, from and to when the clock was
+/// set back, and those that arrive.
+struct Crumbs<'a> {
+    time: Option<&'a str>,
+    own: Vec<&'a str>,
+    others: Vec<&'a str>,
+    set_back: Option<(i64, i64)>,
+    arrive: Vec<&'a str>,
+}
+
+fn rows_about_breadcrumbs() -> Vec<Crumbs<'static>> {
+    let head = "| the event's time | its own | others | the clock was set back | arrive |";
+    let table = PAGE_OF_DOCS.lines().skip_while(|line| *line != head).skip(2);
+    table
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let cell = |index: usize| line.split('|').nth(index + 1).expect("five cells").trim();
+            let list = |index: usize| -> Vec<&str> {
+                let words = cell(index).split_whitespace().filter(|word| *word != "–");
+                words.map(|word| word.trim_matches('`')).collect()
+            };
+            let set_back = cell(3).strip_prefix("from ").map(|words| {
+                let (from, to) = words.split_once(" to ").expect("from and to");
+                (from.parse().unwrap(), to.parse().unwrap())
+            });
+            let time = list(0).first().copied();
+            Crumbs { time, own: list(1), others: list(2), set_back, arrive: list(4) }
+        })
+        .collect()
+}
+
+#[test]
+fn every_row_about_breadcrumbs_is_as_it_says() {
+    let rows = rows_about_breadcrumbs();
+    assert!(rows.len() > 10, "the table is there");
+    let at = |seconds| Timestamp::from_unix(seconds, 0);
+    for (number, row) in rows.iter().enumerate() {
+        let crumbs = |times: &[&str]| {
+            let crumbs: Vec<_> =
+                times.iter().map(|time| format!("{{\"timestamp\":{time}}}")).collect();
+            crumbs.join(",")
+        };
+        let mut scopes = Scopes::new(3);
+        let told = format!("{{\"breadcrumbs\":[{}]}}", crumbs(&row.others));
+        hear(&mut scopes, Process::Renderer(OTHER), 100, &told);
+        scopes.set_times_twice(row.set_back.map(|(from, to)| at(to)..at(from)));
+        let time = row.time.map(|time| format!("\"timestamp\":{time},")).unwrap_or_default();
+        let event = format!("{{{time}\"breadcrumbs\":[{}]}}", crumbs(&row.own));
+        let envelope = format!("{{}}\n{{\"type\":\"event\"}}\n{event}\n");
+        let envelope = Envelope::parse(envelope.into_bytes()).unwrap();
+        let page = page();
+        let merged = Merge::new(Identity::new("production")).renderer(
+            envelope,
+            &page,
+            &scopes.merged(page.process()),
+            at(100),
+            0.5,
+        );
+        let merged = merged.envelope.unwrap();
+        let event = merged.items()[0].json().unwrap();
+        let arrived: Vec<String> = event
+            .get("breadcrumbs")
+            .and_then(|list| list.elements())
+            .expect("it is a list")
+            .map(|crumb| crumb.as_object().unwrap().get("timestamp").unwrap().text().to_owned())
+            .collect();
+        assert_eq!(arrived, row.arrive, "row {}", number + 1);
     }
 }

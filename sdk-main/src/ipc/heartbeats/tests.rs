@@ -452,6 +452,7 @@ fn the_merge_and_hooks_leave_the_event_what_it_is_and_the_session_counts_it() {
         let exception = values.elements().unwrap().next().unwrap().as_object().unwrap();
         assert!(exception.get("type").unwrap().is_str("ApplicationNotResponding"));
         assert!(exception.at(&["mechanism", "type"]).unwrap().is_str("ANR"));
-        assert_eq!(Severity::of(&json, false), Some(Severity::Error));
+        let severity = Severity::of_reported(json.get("level"), json.get("exception"));
+        assert_eq!(severity, Some(Severity::Error));
     }
 }

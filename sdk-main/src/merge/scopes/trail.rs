@@ -88,6 +88,11 @@ impl Trail {
         self.facts.len()
     }
 
+    /// How many of them are from before a time.
+    pub(super) fn len_before(&self, end: Timestamp) -> usize {
+        self.facts.partition_point(|fact| fact.time < end)
+    }
+
     /// What `_meta` has to say about them, by their place.
     pub(in crate::merge) fn metas(&self) -> impl Iterator<Item = (usize, &Json)> {
         let metas = self.facts.iter().map(|fact| fact.meta.as_ref());

@@ -6,7 +6,7 @@ use crate::outbox::spool::RunFacts;
 #[test]
 fn breadcrumbs_of_all_are_by_time_and_their_meta_goes_with_them() {
     let mut scene = Scene::new();
-    scene.scopes = Scopes::new(4);
+    scene.scopes = Scopes::new(5);
     let long = "m".repeat(9000);
     scene.hear(Process::Main, r#"{"breadcrumbs":[{"timestamp":1},{"timestamp":4}]}"#);
     scene.hear(
@@ -22,14 +22,15 @@ fn breadcrumbs_of_all_are_by_time_and_their_meta_goes_with_them() {
         let crumb = list.as_value().elements().unwrap().nth(index).unwrap();
         crumb.text().chars().take(40).collect::<String>()
     };
-    assert_eq!(crumb(0), r#"{"message":"then"}"#);
-    assert!(crumb(1).starts_with(r#"{"timestamp":3"#));
-    assert_eq!(crumb(2), r#"{"timestamp":4}"#);
-    assert_eq!(crumb(3), r#"{"timestamp":"1970-01-01T00:00:05Z"}"#);
+    assert_eq!(crumb(0), r#"{"timestamp":2}"#);
+    assert_eq!(crumb(1), r#"{"message":"then"}"#);
+    assert!(crumb(2).starts_with(r#"{"timestamp":3"#));
+    assert_eq!(crumb(3), r#"{"timestamp":4}"#);
+    assert_eq!(crumb(4), r#"{"timestamp":"1970-01-01T00:00:05Z"}"#);
     let meta = |index: &str| at(&event, &["_meta", "breadcrumbs", "values", index]);
-    assert_eq!(meta("0"), r#"{"":{"len":9}}"#);
-    assert!(meta("1").contains(r#""len":9000"#));
-    assert_eq!(meta("2"), "nothing");
+    assert_eq!(meta("1"), r#"{"":{"len":9}}"#);
+    assert!(meta("2").contains(r#""len":9000"#));
+    assert_eq!(meta("0"), "nothing");
     assert_eq!(at(&event, &["_meta", "x"]), "1");
 }
 
@@ -239,12 +240,32 @@ fn errors_are_counted_for_the_session() {
         (r#"{"level":"fatal"}"#, 1),
         (r#"{"level":"error"}"#, 1),
         (r#"{"exception":[],"level":"warning"}"#, 0),
-        (r#"{"message":"m"}"#, 0),
+        (r#"{"message":"m"}"#, 1),
+        (r#"{"message":"m","level":"info"}"#, 0),
     ] {
         let text = format!("{{}}\n{{\"type\":\"event\"}}\n{event}\n");
         assert_eq!(Scene::new().merged(&text).facts.errors, errors, "{event}");
         let hooks = Hooks::new().before_send(Some);
         assert_eq!(Scene::hooked(hooks).merged(&text).facts.errors, errors, "{event}");
+    }
+}
+
+#[test]
+fn what_is_an_error_does_not_depend_on_whether_it_was_chosen() {
+    for (level, errors) in [("error", 1), ("warning", 0)] {
+        for event in [r#"{"message":"m"}"#, r#"{"message":"m","level":null}"#] {
+            let text = format!("{{}}\n{{\"type\":\"event\"}}\n{event}\n");
+            for rate in [1.0, 0.0] {
+                let mut scene = Scene::hooked(Hooks::new().sample_rate(rate));
+                scene.hear(Process::Renderer(PAGE), &format!(r#"{{"level":"{level}"}}"#));
+                let facts = scene.merged(&text).facts;
+                assert_eq!(
+                    facts.errors + facts.errors_not_chosen,
+                    errors,
+                    "{level} {rate} {event}"
+                );
+            }
+        }
     }
 }
 
