@@ -41,6 +41,7 @@ pub use privacy::{FILTERED, WORDS};
 pub use roots::Roots;
 pub use scopes::{Crumb, MergedScope, Process, Scopes};
 
+use crate::session::Severity;
 use event::Kind;
 
 /// Which process an envelope came from.
@@ -127,6 +128,8 @@ pub struct Facts {
     pub errors: u64,
     /// How many more errors there were that were not chosen. For the session they have happened.
     pub errors_not_chosen: u64,
+    /// Whether there was an exception that nobody handled, chosen or not.
+    pub has_unhandled: bool,
     /// How many hooks of the application panicked. The event went on as if they were not there.
     pub panics: u64,
     /// How many parts of the scope were left out because the event had no room for them. Its `_meta`
@@ -254,9 +257,11 @@ impl Merge {
                 if !self.chooses(dice) {
                     let severity = event::severity(item, Some(laying.scope));
                     facts.errors_not_chosen += u64::from(severity.is_some());
+                    facts.has_unhandled |= severity == Some(Severity::Crash);
                     return Err(Reason::SampleRate);
                 }
                 let mut severity = event::lay(item, Kind::Event, laying, facts)?;
+                facts.has_unhandled |= severity == Some(Severity::Crash);
                 if !self.hooks.is_empty() {
                     self.hooks.run(item, facts)?;
                     // What a hook has made of it counts.

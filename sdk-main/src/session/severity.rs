@@ -47,8 +47,8 @@ impl Severity {
         }
     }
 
-    /// What an event means that a renderer reports: its level, if it has any, and its exceptions as they
-    /// stand in its JSON. It is never a crash.
+    /// What an event would mean in main that a renderer reports: its level, if it has any, and its
+    /// exceptions as they stand in its JSON. A crash in a renderer is an error for the session.
     ///
     /// ```
     /// use guardhouse_main::session::Severity;
@@ -62,8 +62,17 @@ impl Severity {
     /// # Ok::<(), guardhouse_protocol::json::JsonError>(())
     /// ```
     pub fn of_reported(level: Option<Value<'_>>, exception: Option<Value<'_>>) -> Option<Self> {
-        let is_error = is_error_level(level) || exception.is_some_and(has_exceptions);
-        is_error.then_some(Self::Error)
+        let exceptions = exception.map(exceptions).unwrap_or_default();
+        let is_unhandled = |exception: &Object<'_>| {
+            exception.at(&["mechanism", "handled"]).and_then(Value::as_bool) == Some(false)
+        };
+        if exceptions.iter().any(is_unhandled) {
+            Some(Self::Crash)
+        } else if is_error_level(level) || !exceptions.is_empty() {
+            Some(Self::Error)
+        } else {
+            None
+        }
     }
 }
 
@@ -73,15 +82,16 @@ fn is_error_level(level: Option<Value<'_>>) -> bool {
     !level.is_some_and(|level| below.iter().any(|name| level.is_str(name)))
 }
 
-/// Exceptions stand in `values`, or bare, many or one.
-fn has_exceptions(exception: Value<'_>) -> bool {
+/// They stand in `values`, or bare, many or one.
+fn exceptions(exception: Value<'_>) -> Vec<Object<'_>> {
     let object = exception.as_object();
     let values = match &object {
         Some(object) => object.get("values"),
         None => Some(exception),
     };
-    match values.and_then(Value::elements) {
-        Some(mut values) => values.any(|value| value.as_object().is_some()),
-        None => values.is_none() && object.is_some_and(|single: Object<'_>| !single.is_empty()),
+    match (values.and_then(Value::elements), object) {
+        (Some(values), _) => values.filter_map(Value::as_object).collect(),
+        (None, Some(single)) if !single.is_empty() && values.is_none() => vec![single],
+        _ => Vec::new(),
     }
 }

@@ -151,7 +151,6 @@ impl Watch {
                 MessageAnswer::Taken
             }
             Message::Envelope(envelope) | Message::Feedback(envelope) => {
-                self.natives.look_for_panic(id, &envelope);
                 self.merge_and_store(id, envelope, when_sent)
             }
             Message::Log(log) => {
@@ -206,6 +205,9 @@ impl Watch {
     ) -> MessageAnswer {
         let now = self.house.own_scope.now();
         let merged = self.merge.renderer(envelope, sender, scope, now, self.dice.fraction());
+        if let (true, Process::Renderer(id)) = (merged.facts.has_unhandled, sender.process()) {
+            self.natives.has_panicked(id);
+        }
         if merged.facts.panics > 0 {
             self.house.say(format_args!("a hook panicked; the event goes on unchanged"));
         }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use guardhouse_crash::ending::{Status, Watched};
 use guardhouse_process::lock;
-use guardhouse_protocol::{Envelope, Item, ItemType};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
@@ -19,7 +18,6 @@ use crate::ipc::ends::oom_kills;
 use crate::ipc::service::Call;
 use crate::ipc::window::Window;
 use crate::options::RendererInfo;
-use crate::session::Severity;
 
 /// So many messages of those that wait are taken before others have their turn.
 const ALONE_AT_ONCE: usize = 16;
@@ -79,14 +77,9 @@ impl Natives {
     }
 
     /// Remembers of a renderer that it has reported an exception that nobody handled.
-    pub(super) fn look_for_panic(&mut self, renderer: Uuid, envelope: &Envelope) {
+    pub(super) fn has_panicked(&mut self, renderer: Uuid) {
         if let Some(native) = self.known.get_mut(&renderer) {
-            let is_event = |item: &&Item| item.item_type() == ItemType::Event;
-            let mut events = envelope.items().iter().filter(is_event);
-            native.has_panicked |= events.any(|event| {
-                let event = event.json();
-                event.is_ok_and(|event| Severity::of(&event, true) == Some(Severity::Crash))
-            });
+            native.has_panicked = true;
         }
     }
 
