@@ -1,7 +1,7 @@
 //! The table of who wins, which is also the documentation.
 
 use guardhouse_main::merge::{Identity, Merge, Process, Scopes};
-use guardhouse_protocol::json::{Json, ObjectWriter};
+use guardhouse_protocol::json::{Json, ObjectWriter, Value};
 use guardhouse_protocol::{Envelope, Timestamp};
 
 use super::{OTHER, PAGE, hear, merge, page};
@@ -155,7 +155,7 @@ fn every_row_about_breadcrumbs_is_as_it_says() {
         let event = merged.items()[0].json().unwrap();
         let arrived: Vec<String> = event
             .get("breadcrumbs")
-            .and_then(|list| list.elements())
+            .and_then(Value::elements)
             .expect("it is a list")
             .map(|crumb| crumb.as_object().unwrap().get("timestamp").unwrap().text().to_owned())
             .collect();
