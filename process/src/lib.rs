@@ -8,6 +8,7 @@
 //! - [`shelf`] is where a process leaves what main has not taken, and [`losses`] counts what nobody
 //!   will take.
 //! - [`regular_file`] opens the files of all these directories, and nothing that was planted there.
+//! - [`helper_thread`] is for work that may take its time.
 //! - [`running`] knows the one SDK that runs in a process, [`Clock`], [`Random`] and [`say`] are its
 //!   time, its chance and its voice.
 //!
@@ -19,6 +20,7 @@
 mod clock;
 mod debug;
 pub mod doorway;
+pub mod helper_thread;
 mod hook;
 pub mod link;
 pub mod losses;

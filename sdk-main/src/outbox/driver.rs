@@ -15,8 +15,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use guardhouse_process::helper_thread;
 use guardhouse_protocol::Envelope;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use super::dispatcher::{self, Dispatcher, Outcome, Poll, Queued, Verdict};
 use super::http::{Answer, Http, HttpError, HttpOptions, SendError};
@@ -57,7 +58,8 @@ pub(crate) struct Outbox {
     /// to be said: before, there is no telling what should go first.
     held: Option<Vec<Entry>>,
     sync_at: Option<Instant>,
-    syncing: Option<JoinHandle<()>>,
+    /// The thread that makes something durable, until it has.
+    syncing: Option<oneshot::Receiver<()>>,
     tidy_at: Instant,
 }
 
@@ -394,19 +396,21 @@ impl Outbox {
     }
 
     /// Has a thread make durable what was written, since a disk can take its time. There is one such
-    /// thread at a time: where the disk hangs, more of them would hang too.
+    /// thread at a time: where the disk hangs, more of them would hang too. Where there can be none, it is
+    /// made durable here.
     fn sync(&mut self, now: Instant) {
-        if self.syncing.as_ref().is_some_and(|syncing| !syncing.is_finished()) {
+        if self.syncing.as_mut().is_some_and(|it| it.try_recv() == Err(TryRecvError::Empty)) {
             self.sync_at = Some(now + SYNC_AFTER);
             return;
         }
-        self.syncing = self.spool.take_unsynced().map(|unsynced| {
+        self.syncing = self.spool.take_unsynced().and_then(|unsynced| {
             let house = self.house.clone();
-            tokio::task::spawn_blocking(move || {
+            let sync = move || {
                 if let Err(error) = unsynced.sync() {
                     house.say(format_args!("what was stored may not survive a power cut: {error}"));
                 }
-            })
+            };
+            helper_thread::run(sync).map_err(|(_, sync)| sync()).ok()
         });
     }
 }

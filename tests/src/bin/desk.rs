@@ -237,6 +237,11 @@ fn obey(guard: &Guard, word: &str, rest: &str) {
             let _ = HANGING.set(word == "fail");
             say("done");
         }
+        #[cfg(unix)]
+        "limit" => {
+            limit(first, second);
+            say("done");
+        }
         "threads" => say(&format!("threads {}", threads())),
         // How long a call takes that an application makes all the time.
         "latency" => {
@@ -304,6 +309,20 @@ fn killer(at: &str) -> Hook {
         }
         Ok(())
     })
+}
+
+/// Lets the process have only so many of something, or as many as before.
+#[cfg(unix)]
+fn limit(what: &str, most: &str) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let resource = match what {
+        "processes" => Resource::Nproc,
+        "files" => Resource::Nofile,
+        other => panic!("unknown resource {other}"),
+    };
+    let maximum = getrlimit(resource).maximum;
+    let current = if most == "-" { maximum } else { Some(most.parse().expect("a number")) };
+    setrlimit(resource, Rlimit { current, maximum }).expect("a soft limit is everybody's own");
 }
 
 /// Whether what hangs fails, once it is told to go on.

@@ -7,6 +7,8 @@ mod debug;
 mod failing;
 #[cfg(unix)]
 mod hung_disk;
+#[cfg(unix)]
+mod low_limits;
 mod outages;
 mod panics;
 mod promise_10;

@@ -71,15 +71,14 @@ fn an_exchange_that_is_dropped_leaves_no_connection() {
     let mut client = Client::of(&sentry);
     for (seen, stage) in (1..).zip([Stage::Answer, Stage::Answer]) {
         sentry.next(hang(stage));
-        let arrival = {
-            let sentry = sentry.clone();
-            move || drop(sentry.wait_for(seen))
-        };
+        let arrival = sentry.clone();
+        let arrival = guardhouse_process::helper_thread::run(move || drop(arrival.wait_for(seen)));
+        let Ok(arrival) = arrival else { panic!("there is no thread") };
         let Client { http, runtime } = &mut client;
         runtime.block_on(async {
             tokio::select! {
                 answer = http.send(upload("dropped")) => panic!("{answer:?}"),
-                arrived = tokio::task::spawn_blocking(arrival) => arrived.unwrap(),
+                arrived = arrival => arrived.unwrap(),
             }
         });
         // The runtime does nothing here: whatever is left would stay.

@@ -6,11 +6,12 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
+use guardhouse_process::helper_thread;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep_until};
 
@@ -30,13 +31,25 @@ type Attempt = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
 
 /// Connects to an address by name or number.
 pub(super) async fn dial(address: &Address, deadline: &Deadline) -> Result<TcpStream, SendError> {
-    let found = tokio::net::lookup_host((address.host.as_str(), address.port));
-    let found = deadline.hold(Stage::Resolve, address, found).await?;
-    let found = found.map(|found| in_turns(found.take(ADDRESSES).collect()));
+    let found = look_up(address.host.clone(), address.port);
+    let found = deadline.hold(Stage::Resolve, address, found).await?.map(in_turns);
     let found = found.map_err(|error| SendError::new(SendErrorKind::Resolve, address, error))?;
 
     let stream = deadline.hold(Stage::Connect, address, race(found)).await?;
     stream.map_err(|error| SendError::new(SendErrorKind::Connect, address, error))
+}
+
+/// The addresses of a name. The system may take its time for that.
+async fn look_up(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(number) = host.parse() {
+        return Ok(vec![SocketAddr::new(number, port)]);
+    }
+    let found = helper_thread::run(move || {
+        let found = (host.as_str(), port).to_socket_addrs();
+        found.map(|found| found.take(ADDRESSES).collect())
+    });
+    let found = found.map_err(|(error, _)| error)?;
+    found.await.unwrap_or_else(|_| Err(io::Error::other("the system's lookup has panicked")))
 }
 
 /// Addresses of both kinds in turns, beginning with the kind that the system put first.
