@@ -43,6 +43,7 @@ mod error;
 mod guard;
 mod house;
 mod init;
+mod installation;
 pub mod intake;
 mod integration;
 mod ipc;

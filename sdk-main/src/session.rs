@@ -49,7 +49,8 @@ pub use severity::Severity;
 pub use state::{Moment, Status};
 pub use update::Update;
 
-/// What all sessions of a run are about. It does not change while it runs, as Sentry demands.
+/// What all sessions of a run are about. Of a session it does not change once something was said of it, as
+/// Sentry demands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct About {
     release: Box<str>,
@@ -82,13 +83,6 @@ impl About {
     #[must_use]
     pub fn in_environment(self, environment: &str) -> Self {
         Self { environment: Some(environment.into()), ..self }
-    }
-
-    /// Of this user or machine, by whatever id the application calls it. Nothing is said of either
-    /// unless the application asks for it with this.
-    #[must_use]
-    pub fn of(self, distinct_id: &str) -> Self {
-        Self { distinct_id: Some(distinct_id.into()), ..self }
     }
 }
 

@@ -189,9 +189,8 @@ struct Heard {
 
 impl Watch {
     fn new(house: Arc<House>, orders: Orders) -> Self {
-        let Orders { outbox, mut consent, .. } = orders;
+        let Orders { outbox, consent, .. } = orders;
         let mut outbox = outbox.and_then(|outbox| outbox.outbox(house.clone()));
-        consent.read();
         if let Some(outbox) = outbox.as_mut().filter(|_| !consent.is_given()) {
             house.say(format_args!("nothing is sent before the user agrees"));
             outbox.set_paused(true);
@@ -384,6 +383,7 @@ impl Watch {
                          known at the next start: {error}"
                     ));
                 }
+                self.life.identify(|| self.consent.installation());
                 if let Some(outbox) = &mut self.outbox {
                     outbox.set_paused(!self.consent.is_given());
                 }

@@ -245,7 +245,8 @@ impl Scratch {
         &self.0
     }
 
-    /// All files in it, at any depth.
+    /// All files in it, at any depth, but those that stay when all else is gone: the id of the
+    /// installation, and the records of runs.
     pub fn files(&self) -> Vec<std::path::PathBuf> {
         let mut files = Vec::new();
         let mut folders = vec![self.0.clone()];
@@ -255,6 +256,9 @@ impl Scratch {
                 if path.is_dir() { folders.push(path) } else { files.push(path) }
             }
         }
+        files.retain(|path| {
+            !path.ends_with("installation") && path.extension().is_none_or(|end| end != "run")
+        });
         files.sort();
         files
     }

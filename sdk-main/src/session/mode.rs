@@ -95,6 +95,18 @@ impl Sessions {
         sessions
     }
 
+    /// The sessions are of the installation with this id, by which Sentry counts who has sessions without a
+    /// crash, or it is not said any more of which. A session of which something was handed out stays as it
+    /// is.
+    pub fn identify(&mut self, installation: Option<&str>) {
+        self.about.distinct_id = installation.map(Into::into);
+        for session in &mut self.sessions {
+            if session.identify(installation) {
+                self.is_changed = true;
+            }
+        }
+    }
+
     /// A window, by whatever number the host calls it, has come to the foreground. If there is no
     /// session, the one with this id begins, which has to be a new one each time.
     ///

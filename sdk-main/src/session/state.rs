@@ -138,6 +138,17 @@ impl Session {
         self.updated = at.time;
     }
 
+    /// Says of which installation it is, or not any more, unless something was handed out already. Says
+    /// whether that changed anything.
+    pub(super) fn identify(&mut self, installation: Option<&str>) -> bool {
+        let is_new = self.about.distinct_id.as_deref() != installation;
+        if self.handed != Told::Nothing || !is_new {
+            return false;
+        }
+        self.about.distinct_id = installation.map(Into::into);
+        true
+    }
+
     /// What is to be told next, if anything is. It counts as handed out.
     pub(super) fn update(&mut self) -> Option<Update> {
         let is_final = self.status.is_final();

@@ -59,6 +59,13 @@ impl Life {
         self.advance(outbox);
     }
 
+    /// The sessions are of this installation from now on, or of none that may be told.
+    pub(super) fn identify(&mut self, installation: impl FnOnce() -> Option<String>) {
+        if let Some(sessions) = &mut self.sessions {
+            sessions.identify(installation().as_deref());
+        }
+    }
+
     /// A window got or lost the focus.
     pub(super) fn handle_focus(&mut self, window: u64, is_focused: bool, outbox: &mut Outbox) {
         if let Some(sessions) = &mut self.sessions {

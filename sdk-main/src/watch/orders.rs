@@ -19,6 +19,7 @@ use super::life;
 use crate::App;
 use crate::error::InitError;
 use crate::house::House;
+use crate::installation;
 use crate::ipc::Listeners;
 use crate::merge::{Hooks, Identity, Merge};
 use crate::options::{GetRendererName, Options};
@@ -134,6 +135,7 @@ impl Orders {
     /// have been.
     pub(super) fn open(&mut self, house: &House) -> Result<(), InitError> {
         self.read_authorities()?;
+        self.consent.read();
         if let Some(outbox) = &mut self.outbox {
             let spool = outbox.spool.insert(open_spool(&self.cache_dir, outbox)?);
             // Before any renderer hears of this run, and may leave something of it.
@@ -141,6 +143,7 @@ impl Orders {
                 house.say(format_args!("the record of this run is written later: {error}"));
             }
             if let Some(sessions) = &mut self.sessions {
+                sessions.identify(self.consent.installation().as_deref());
                 life::write_record(sessions, spool);
             }
         }
@@ -296,10 +299,17 @@ impl Consent {
         self.is_given
     }
 
+    /// The id of the installation, if it may be told. Without a disk there is none.
+    pub(super) fn installation(&self) -> Option<String> {
+        let cache_dir = self.file.parent().filter(|_| self.is_given)?;
+        installation::id(cache_dir).ok()
+    }
+
     /// The user agrees, or does not.
     pub(super) fn set(&mut self, is_given: bool) -> io::Result<()> {
         self.is_given = is_given;
         if !is_given {
+            self.file.parent().map(installation::forget);
             // Without the file, nothing is agreed to, whatever else goes wrong.
             let _ = std::fs::remove_file(&self.file);
         }

@@ -105,3 +105,60 @@ fn promise_9_taking_consent_back_stops_what_is_on_its_way_and_loses_nothing() {
     assert!(second.ask("close 60000").starts_with("closed true"));
     sentry.verify();
 }
+
+/// The id of the installation that the sessions have said of which Sentry knows, each once.
+fn installations(sentry: &Sentry) -> Vec<Option<String>> {
+    let sessions = sentry.items("session");
+    let mut ids: Vec<_> = sessions.iter().map(|it| it["did"].as_str().map(String::from)).collect();
+    ids.dedup();
+    ids
+}
+
+#[test]
+fn promise_9_there_is_no_id_of_the_installation_before_consent_nor_after_it_is_taken_back() {
+    let (cache, sentry) = (Scratch::new(), Sentry::start());
+    let file = cache.path().join("installation");
+    let mut first = desk(&cache, &sentry, &["--consent"]);
+    first.ask("flush 600000");
+    assert!(!file.exists(), "nobody has agreed");
+    first.ask("give-consent");
+    assert!(first.ask("close 60000").starts_with("closed true"));
+    // The session began without one, and says the same of itself to its end.
+    assert_eq!(installations(&sentry), [None]);
+    let id = std::fs::read_to_string(&file).unwrap().trim_end().to_owned();
+
+    for _ in 0..2 {
+        let mut next = desk(&cache, &sentry, &["--consent"]);
+        assert!(next.ask("close 60000").starts_with("closed true"));
+    }
+    assert_eq!(installations(&sentry), [None, Some(id.clone())]);
+
+    let mut last = desk(&cache, &sentry, &["--consent"]);
+    last.ask("revoke-consent");
+    last.ask("flush 600000");
+    assert!(!file.exists(), "it may not be told any more");
+    last.ask("give-consent");
+    last.ask("flush 600000");
+    let other = std::fs::read_to_string(&file).unwrap().trim_end().to_owned();
+    assert_ne!(other, id, "nobody can tell who comes back");
+}
+
+#[test]
+fn sessions_say_of_which_installation_they_are() {
+    let (cache, sentry) = (Scratch::new(), Sentry::start());
+    for _ in 0..2 {
+        let mut run = desk(&cache, &sentry, &[]);
+        run.ask("error oops");
+        assert!(run.ask("close 60000").starts_with("closed true"));
+    }
+    let mut killed = desk(&cache, &sentry, &[]);
+    killed.kill();
+    let mut last = desk(&cache, &sentry, &[]);
+    assert!(last.ask("close 60000").starts_with("closed true"));
+    let sessions = sentry.items("session");
+    let runs: std::collections::BTreeSet<_> =
+        sessions.iter().map(|it| it["sid"].to_string()).collect();
+    assert_eq!(runs.len(), 4);
+    let file = std::fs::read_to_string(cache.path().join("installation")).unwrap();
+    assert_eq!(installations(&sentry), [Some(file.trim_end().to_owned())]);
+}
