@@ -23,12 +23,15 @@ mod privacy;
 mod room;
 mod roots;
 mod scopes;
+mod surrogates;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 
-use guardhouse_protocol::json::{Kind as JsonKind, Splice, SpliceError, Value};
+use guardhouse_protocol::json::{
+    Kind as JsonKind, Splice, SpliceError, Value, replace_lone_surrogates,
+};
 use guardhouse_protocol::scope::AttachmentIdentity;
 use guardhouse_protocol::{Envelope, Header, Item, ItemType, Log, Metric, Timestamp};
 use uuid::Uuid;
@@ -143,6 +146,8 @@ struct Laying<'a> {
     from: &'a Sender,
     scope: &'a MergedScope,
     now: Timestamp,
+    /// Whether hooks of the application see events afterwards.
+    has_hooks: bool,
 }
 
 impl Merge {
@@ -193,7 +198,10 @@ impl Merge {
         let mut has_event = false;
         for (index, item) in envelope.items_mut().iter_mut().enumerate() {
             match self.item(item, &laying, dice, &mut facts) {
-                Ok(()) => has_event |= item.item_type() == ItemType::Event,
+                Ok(()) => {
+                    has_event |= item.item_type() == ItemType::Event;
+                    surrogates::replace(item);
+                }
                 Err(reason) => dropped = Some((index, reason)),
             }
         }
@@ -217,8 +225,8 @@ impl Merge {
     /// Merges a log that a renderer sent on its own.
     pub fn log(&self, log: Log, from: &Sender, scope: &MergedScope, now: Timestamp) -> Log {
         let laying = self.laying(from, scope, now);
-        let text = attributes::single(log.text(), &laying);
-        text.and_then(|text| Log::parse(text.as_bytes()).ok()).unwrap_or(log)
+        let json = single(log.text(), &laying);
+        json.and_then(|json| Log::parse(&json).ok()).unwrap_or(log)
     }
 
     /// Merges a metric that a renderer sent on its own.
@@ -230,8 +238,8 @@ impl Merge {
         now: Timestamp,
     ) -> Metric {
         let laying = self.laying(from, scope, now);
-        let text = attributes::single(metric.text(), &laying);
-        text.and_then(|text| Metric::parse(text.as_bytes()).ok()).unwrap_or(metric)
+        let json = single(metric.text(), &laying);
+        json.and_then(|json| Metric::parse(&json).ok()).unwrap_or(metric)
     }
 
     fn laying<'a>(
@@ -241,7 +249,7 @@ impl Merge {
         now: Timestamp,
     ) -> Laying<'a> {
         let identity = from.identity.as_deref().unwrap_or(&self.identity);
-        Laying { identity, from, scope, now }
+        Laying { identity, from, scope, now, has_hooks: !self.hooks.is_empty() }
     }
 
     /// Merges one item, or says why it is dropped.
@@ -266,6 +274,13 @@ impl Merge {
                     self.hooks.run(item, facts)?;
                     // What a hook has made of it counts.
                     severity = event::severity(item, None);
+                    let moved = item.edit(|splice| {
+                        let event = splice.original().clone();
+                        Laying::message(splice, &event);
+                        Ok(())
+                    });
+                    // What cannot be read stays as it is.
+                    drop(moved);
                 }
                 facts.errors += u64::from(severity.is_some());
             }
@@ -356,6 +371,13 @@ impl Laying<'_> {
             }
         }
     }
+}
+
+/// A log or metric that came on its own, merged; nothing if it stays as it is.
+fn single(text: &str, laying: &Laying<'_>) -> Option<Vec<u8>> {
+    let laid = attributes::single(text, laying);
+    let replaced = replace_lone_surrogates(laid.as_deref().unwrap_or(text).as_bytes());
+    replaced.or(laid.map(String::into_bytes))
 }
 
 /// Makes a change where the text has the shape for it. Where a page sent something else, such as a

@@ -43,6 +43,7 @@ mod expect;
 mod message;
 mod proxy;
 mod record;
+mod schema;
 mod serve;
 mod server;
 mod stream;
@@ -52,7 +53,7 @@ pub use behaviour::{
     Behaviour, Reply, Stage, bad_json, hang, rate_limit, redirect, reset, retry_after, slowly,
     status,
 };
-pub use envelope::{Envelope, Item};
+pub use envelope::{Envelope, Item, message_of};
 pub use expect::{
     Expectation, a_client_report, a_feedback, a_session, a_transaction, an_event, an_item,
 };

@@ -30,12 +30,14 @@ mod object;
 mod owned;
 mod scan;
 mod splice;
+mod surrogates;
 pub(crate) mod text;
 mod value;
 
 pub use object::{Member, Members, Object};
 pub use owned::{Fragment, Json, ObjectWriter};
 pub use splice::{Precedence, Splice, SpliceError};
+pub use surrogates::replace_lone_surrogates;
 pub use value::{Elements, Kind, Value};
 
 use std::fmt;

@@ -173,7 +173,7 @@ fn skip_escape(bytes: &[u8], at: usize, findings: &mut Findings) -> Result<usize
 }
 
 /// What an escape of the form `\uXXXX` stands for.
-fn unit(bytes: &[u8], at: usize) -> Result<u16, JsonError> {
+pub(super) fn unit(bytes: &[u8], at: usize) -> Result<u16, JsonError> {
     let Some(escape) = bytes.get(at..at + 6) else {
         return Err(JsonError::new(JsonFault::Truncated, bytes.len()));
     };

@@ -15,7 +15,6 @@ mod caller;
 mod door;
 mod line;
 mod pace;
-mod peer;
 mod refusal;
 mod reply;
 mod seats;
@@ -30,7 +29,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use door::Door;
-use peer::Ends;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinSet, yield_now};
 
@@ -60,11 +58,11 @@ pub(crate) async fn listen(service: Service, listener: TcpListener) {
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok((stream, _)) => {
                 pause = FIRST_PAUSE;
-                match door.let_in(Some(Ends { peer, own: address })) {
-                    Some(caller) => {
-                        connections.spawn(line::serve(door.clone(), caller, stream));
+                match door.let_in() {
+                    Some((caller, place)) => {
+                        connections.spawn(line::serve(door.clone(), caller, place, stream));
                     }
                     None => turn_away(&door, &stream),
                 }

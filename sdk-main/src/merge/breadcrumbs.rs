@@ -36,12 +36,14 @@ pub(super) struct Carried<'t> {
 impl<'t> Carried<'t> {
     /// Nothing if they are not what any SDK writes; then they stay as they are.
     pub(super) fn by(event: &Object<'t>) -> Option<Self> {
-        let bare = |values| Some(Self { shape: Shape::Bare, values });
         let Some(value) = event.get("breadcrumbs").filter(|value| !value.is_null()) else {
-            return bare(Vec::new());
+            // Sentry takes both; the SDKs of either kind write theirs, and its schema has but one.
+            let is_native = event.get("platform").is_some_and(|platform| platform.is_str("native"));
+            let shape = if is_native { Shape::Values } else { Shape::Bare };
+            return Some(Self { shape, values: Vec::new() });
         };
         if let Some(elements) = value.elements() {
-            return bare(elements.collect());
+            return Some(Self { shape: Shape::Bare, values: elements.collect() });
         }
         let object = value.as_object()?;
         let values = match object.get("values").filter(|values| !values.is_null()) {

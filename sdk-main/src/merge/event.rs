@@ -105,6 +105,9 @@ impl Laying<'_> {
         }
         self.user_agent(splice, &event);
         self.address(splice);
+        if kind == Kind::Event && !self.has_hooks {
+            Self::message(splice, &event);
+        }
         self.metas(splice, &event, room);
     }
 

@@ -12,6 +12,7 @@ use super::event::{self, Kind};
 use super::identity::object;
 use super::{
     Facts, Laying, Merge, Merged, MergedScope, Sender, attributes, if_possible, items, privacy,
+    surrogates,
 };
 use crate::losses::{Losses, Reason};
 
@@ -25,7 +26,7 @@ impl Merge {
     /// for main.
     pub fn main(&self, mut envelope: Envelope, scope: &MergedScope, now: Timestamp) -> Merged {
         let from = Sender::main();
-        let laying = Laying { identity: &self.identity, from: &from, scope, now };
+        let laying = Laying { identity: &self.identity, from: &from, scope, now, has_hooks: false };
         laying.header(envelope.header_mut());
         let (mut losses, mut facts) = (Losses::new(), Facts::default());
         let mut dropped = None;
@@ -52,8 +53,9 @@ impl Merge {
                 }
                 _ => Ok(()),
             };
-            if let Err(reason) = laid {
-                dropped = Some((index, reason));
+            match laid {
+                Ok(()) => surrogates::replace(item),
+                Err(reason) => dropped = Some((index, reason)),
             }
         }
         if let Some((at, reason)) = dropped {
@@ -79,6 +81,7 @@ impl Laying<'_> {
         let all = item.edit(|splice| {
             let event = splice.original().clone();
             self.without_secrets(splice, &event);
+            Self::message(splice, &event);
             self.sdk(splice);
             if let Some(dist) = &self.identity.dist {
                 if_possible(splice.insert(&["dist"], dist.as_str()));

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::envelope::Envelope;
 use super::message::Head;
+use super::schema;
 
 /// Everything that Sentry would not take.
 pub(super) fn faults(head: &Head, envelope: &Result<Envelope, String>) -> Vec<String> {
@@ -43,6 +44,9 @@ pub(super) fn faults(head: &Head, envelope: &Result<Envelope, String>) -> Vec<St
     for (number, item) in envelope.items.iter().enumerate() {
         if item.kind().is_empty() {
             faults.push(format!("item {number} has no type"));
+        }
+        if item.kind() == "event" {
+            faults.extend(schema::faults(&item.json()));
         }
     }
     faults

@@ -73,6 +73,12 @@ impl Item {
     }
 }
 
+/// What an event says: its own message, under either of its names, or what its first exception says.
+pub fn message_of(event: &Value) -> Option<&str> {
+    let places = ["/message", "/logentry/formatted", "/exception/values/0/value"];
+    places.into_iter().find_map(|place| event.pointer(place)?.as_str())
+}
+
 fn object(bytes: &[u8]) -> Option<Value> {
     serde_json::from_slice(bytes).ok().filter(Value::is_object)
 }

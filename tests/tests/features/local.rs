@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use guardhouse_main::sentry;
-use guardhouse_tests::sentry::{Sentry, an_event};
+use guardhouse_tests::sentry::{Sentry, an_event, message_of};
 
 use crate::{PATIENCE, start};
 
@@ -29,7 +29,8 @@ fn without_a_dsn_nothing_is_kept_or_sent_but_everything_else_works() {
             requests.iter().any(|request| {
                 let items = request.envelope.as_ref().map_or(&[][..], |envelope| &envelope.items);
                 items.iter().any(|item| {
-                    item.json()["message"] == message && item.json()["tags"]["colour"] == "red"
+                    let event = item.json();
+                    message_of(&event) == Some(message) && event["tags"]["colour"] == "red"
                 })
             })
         });

@@ -2,8 +2,8 @@
 
 use guardhouse_tests::desk::{Desk, Scratch};
 use guardhouse_tests::sentry::{
-    Behaviour, Envelope, Request, Sentry, a_session, a_transaction, an_event, rate_limit, reset,
-    retry_after, status,
+    Behaviour, Envelope, Request, Sentry, a_session, a_transaction, an_event, message_of,
+    rate_limit, reset, retry_after, status,
 };
 
 use super::{desk, id};
@@ -16,8 +16,8 @@ fn taken(sentry: &Sentry) -> Vec<String> {
     let what = |envelope: &Envelope| {
         let first = envelope.items.first()?;
         let json = first.json();
-        let event = json["message"].as_str().or(json["exception"]["values"][0]["value"].as_str());
-        Some(format!("{} {}", first.kind(), event.or(json["status"].as_str()).unwrap_or_default()))
+        let says = message_of(&json).or(json["status"].as_str());
+        Some(format!("{} {}", first.kind(), says.unwrap_or_default()))
     };
     envelopes.filter_map(what).collect()
 }

@@ -14,8 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use guardhouse_tests::sentry::{Item, Request, Sentry};
-use serde_json::Value;
+use guardhouse_tests::sentry::{Item, Request, Sentry, message_of};
 
 use crate::life::Life;
 
@@ -28,11 +27,7 @@ pub(crate) fn marks(request: &Request) -> Vec<String> {
 fn mark(item: &Item) -> Option<String> {
     let json = item.json();
     match item.kind() {
-        "event" => {
-            let message = json.pointer("/message").and_then(Value::as_str);
-            let panic = json.pointer("/exception/values/0/value").and_then(Value::as_str);
-            message.or(panic).map(str::to_owned)
-        }
+        "event" => message_of(&json).map(str::to_owned),
         "session" => Some(format!("session {} {} {}", json["sid"], json["seq"], json["status"])),
         _ => None,
     }

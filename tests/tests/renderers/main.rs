@@ -7,7 +7,6 @@ mod modes;
 mod namespaces;
 mod post;
 mod pushes;
-mod removed;
 mod scope;
 mod strangers;
 mod streams;
@@ -17,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use guardhouse_process::meeting::Meeting;
 use guardhouse_tests::desk::{Desk, Scratch, runtime_of};
-use guardhouse_tests::sentry::Sentry;
+use guardhouse_tests::sentry::{Sentry, message_of};
 use guardhouse_tests::{helm, wire};
 use post::Post;
 use serde_json::Value;
@@ -155,13 +154,6 @@ fn launch_child(
     let said = desk.hear().expect("the desk lives");
     let pid = said.strip_prefix("started ").and_then(|pid| pid.parse().ok());
     (stream, pid.expect("the child was started"))
-}
-
-/// What an event says: its message, or what its first exception says.
-fn message_of(event: &Value) -> Option<&str> {
-    let exception = || event.pointer("/exception/values/0/value")?.as_str();
-    let message = event["message"].as_str().or_else(|| event["logentry"]["formatted"].as_str());
-    message.or_else(exception)
 }
 
 /// The messages of the breadcrumbs of an event, the oldest first.

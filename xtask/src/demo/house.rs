@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use guardhouse_tests::desk::{Desk, Scratch};
-use guardhouse_tests::sentry::{Item, Sentry};
+use guardhouse_tests::sentry::{Item, Sentry, message_of};
 use serde_json::Value;
 
 use super::{check, failed, heading, shortened};
@@ -104,7 +104,7 @@ fn describe(item: &Item) {
     let json = item.json();
     match item.kind() {
         "event" => {
-            println!("  event {}, release {}", json["message"], json["release"]);
+            println!("  event {:?}, release {}", message_of(&json), json["release"]);
             println!("    tags   {}", json["tags"]);
             println!("    user   {}", json["user"]);
             for crumb in breadcrumbs(&json) {

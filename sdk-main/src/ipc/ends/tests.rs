@@ -216,13 +216,13 @@ fn the_event_gets_the_last_scope_of_the_renderer_and_keeps_its_level() {
             (&["tags", "view"], r#""fonts""#),
             (&["level"], r#""warning""#),
             (&["release"], r#""desk@5""#),
-            (&["breadcrumbs"], r#"[{"timestamp":1}]"#),
+            (&["breadcrumbs"], r#"{"values":[{"timestamp":1}]}"#),
             (&["contexts", "exit", "exitCode"], "3"),
         ] {
             let found = json.at(path).map(Value::text);
             assert_eq!(found, Some(expected), "{path:?}");
         }
-        assert!(json.get("message").unwrap().is_str(&ended.message()));
+        assert!(json.at(&["logentry", "formatted"]).unwrap().is_str(&ended.message()));
     }
 }
 

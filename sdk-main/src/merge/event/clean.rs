@@ -5,6 +5,14 @@ use guardhouse_protocol::json::{Object, Splice, Value};
 use super::values_of;
 use crate::merge::{Laying, Process, if_possible, privacy};
 
+/// The platforms of whose events Sentry takes the sender's address for the user's unless they forbid
+/// it. Of all others it does so only if the event asks for it, with `{{auto}}` or with an address in
+/// `request.env`.
+const INFERRING: [&str; 3] = ["javascript", "cocoa", "objc"];
+
+/// The platform of what the `sentry` crate and we ourselves make.
+const NATIVE: &str = "native";
+
 impl Laying<'_> {
     /// Paths that are the same everywhere, and no secrets.
     pub(in crate::merge) fn clean<'t>(&self, splice: &mut Splice<'t, '_>, event: &Object<'t>) {
@@ -100,6 +108,18 @@ impl Laying<'_> {
         privacy::url(rewritten.as_deref().unwrap_or(text)).or(rewritten)
     }
 
+    /// A message as Sentry's schema of events has it. `sentry` writes it as it was called long ago, which
+    /// Sentry still takes, and strict servers do not. Only after the hooks, which know `message`.
+    pub(in crate::merge) fn message(splice: &mut Splice<'_, '_>, event: &Object<'_>) {
+        let is_native = event.get("platform").is_some_and(|platform| platform.is_str(NATIVE));
+        let message = event.get("message");
+        let has_entry = event.get("logentry").is_some_and(|entry| !entry.is_null());
+        if let Some(text) = message.filter(|_| is_native && !has_entry).and_then(Value::as_str) {
+            if_possible(splice.set(&["logentry", "formatted"], text.into_owned()));
+            if_possible(splice.remove(&["message"]));
+        }
+    }
+
     /// Puts what `change` makes of a string in its place.
     pub(in crate::merge) fn rewrite<'t>(
         &self,
@@ -124,7 +144,25 @@ impl Laying<'_> {
         if self.from.process() != Process::Main {
             if_possible(splice.remove(&["server_name"]));
         }
-        if_possible(splice.set(&["sdk", "settings", "infer_ip"], "never"));
+        self.no_inference(splice);
+    }
+
+    /// Sentry must not take the sender's address for the user's. Where it would not do so anyway, the
+    /// event says nothing of it: Sentry's schema of events has no `sdk.settings`, and servers that are
+    /// strict refuse what is not in the schema.
+    fn no_inference(&self, splice: &mut Splice<'_, '_>) {
+        let event = splice.original();
+        let platform = event.get("platform").and_then(Value::as_str);
+        if platform.is_none_or(|platform| INFERRING.contains(&&*platform)) {
+            if_possible(splice.set(&["sdk", "settings", "infer_ip"], "never"));
+            return;
+        }
+        let settings = event.at(&["sdk", "settings"]).and_then(Value::as_object);
+        let has_others = settings
+            .is_some_and(|settings| settings.members().any(|member| member.key() != "infer_ip"));
+        let path: &[&str] =
+            if has_others { &["sdk", "settings", "infer_ip"] } else { &["sdk", "settings"] };
+        if_possible(splice.remove(path));
     }
 
     /// Sentry would take the machine for what the webview says it is.

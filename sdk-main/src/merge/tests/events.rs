@@ -347,3 +347,47 @@ fn what_happened_in_an_earlier_run_gets_the_facts_of_that_run() {
     let log = merge.log(Log::parse(log.as_bytes()).unwrap(), &from, &scope, now());
     assert_eq!(at(log.text(), &["attributes", "sentry.release"]), "nothing");
 }
+
+#[test]
+fn what_sentry_would_infer_is_forbidden_and_what_it_would_not_is_not_spoken_of() {
+    let mut scene = Scene::new();
+    let settings = |event: &str| at(event, &["sdk", "settings"]);
+    for platform in [r#""platform":"javascript","#, r#""platform":"cocoa","#, ""] {
+        let event = scene.event(&format!("{{{platform}\"sdk\":{{\"name\":\"x\"}}}}"));
+        assert_eq!(settings(&event), r#"{"infer_ip":"never"}"#, "{platform}");
+    }
+    for (sent, arrives) in [
+        (r#"{"name":"x"}"#, "nothing"),
+        (r#"{"settings":{"infer_ip":"auto"}}"#, "nothing"),
+        (r#"{"settings":{"infer_ip":"auto","new":1}}"#, r#"{"new":1}"#),
+    ] {
+        let event = scene.event(&format!("{{\"platform\":\"native\",\"sdk\":{sent}}}"));
+        assert_eq!(settings(&event), arrives, "{sent}");
+    }
+}
+
+#[test]
+fn what_is_native_keeps_to_the_schema_of_events() {
+    let native = r#"{"platform":"native","message":"hi \u00e9"}"#;
+    let event = Scene::new().event(native);
+    assert_eq!(at(&event, &["message"]), "nothing");
+    assert_eq!(at(&event, &["logentry"]), r#"{"formatted":"hi é"}"#);
+    assert_eq!(at(&event, &["breadcrumbs"]), r#"{"values":[]}"#);
+
+    let hooks = Hooks::new().before_send(|mut event| {
+        event.message = event.message.map(|message| format!("{message}, seen"));
+        Some(event)
+    });
+    let event = Scene::hooked(hooks).event(native);
+    assert_eq!(at(&event, &["message"]), "nothing");
+    assert_eq!(at(&event, &["logentry", "formatted"]), r#""hi é, seen""#);
+
+    for other in [
+        r#"{"platform":"javascript","message":"hi"}"#,
+        r#"{"platform":"native","message":"hi","logentry":{"message":"ho"}}"#,
+        r#"{"platform":"native","message":{"formatted":"hi"}}"#,
+    ] {
+        let event = Scene::new().event(other);
+        assert_ne!(at(&event, &["message"]), "nothing", "{other}");
+    }
+}

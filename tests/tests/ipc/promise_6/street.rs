@@ -11,6 +11,7 @@ use guardhouse_process::meeting::Meeting;
 use guardhouse_protocol::Channel;
 use guardhouse_protocol::frame::{Frame, Hello, Welcome};
 use guardhouse_protocol::limits::MIB;
+use guardhouse_tests::sentry::message_of;
 use guardhouse_tests::wire::{self, Wire};
 
 use crate::House;
@@ -234,11 +235,11 @@ impl Aftermath {
         for event in &events {
             let Some((name, at)) = wanted.remove(event["event_id"].as_str().unwrap_or_default())
             else {
-                others.push(event["message"].as_str().unwrap_or_default().to_owned());
+                others.push(message_of(event).unwrap_or_default().to_owned());
                 continue;
             };
             let tags = &event["tags"];
-            assert_eq!(event["message"], format!("{name} {at}"));
+            assert_eq!(message_of(event), Some(&*format!("{name} {at}")));
             assert_eq!(tags["event.process"], name.as_str(), "{event}");
             assert_eq!(tags["of"], name.as_str(), "{event}");
             assert_eq!(tags["at"], at.to_string(), "{event}");
