@@ -5,6 +5,7 @@
 //!
 //! - `inherit` hands a connected socket to a child process (Unix).
 //! - [`ending`] tells when and how another process ended, without being its parent.
+//! - `directory_watch` tells when something is removed from a directory.
 //! - [`process`] tells what else can be seen of another process.
 //! - `pipe` makes named pipes that only the current user can open (Windows).
 //!
@@ -16,6 +17,8 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+#[cfg(feature = "tokio")]
+pub mod directory_watch;
 pub mod ending;
 #[cfg(unix)]
 pub mod inherit;

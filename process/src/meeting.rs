@@ -89,14 +89,7 @@ impl Meeting {
     /// Writes the note where names were taken before.
     pub fn post_at(self, place: Place) -> io::Result<Posted> {
         let posted = Posted { meeting: self, path: place.note(), place };
-        let temporary = posted.place.temporary();
-        let written = create(&temporary)
-            .and_then(|mut file| file.write_all(posted.meeting.to_json().text().as_bytes()))
-            .and_then(|()| std::fs::rename(&temporary, &posted.path));
-        if let Err(error) = written {
-            let _ = std::fs::remove_file(&temporary);
-            return Err(error);
-        }
+        posted.write()?;
         Ok(posted)
     }
 
@@ -187,6 +180,41 @@ impl Posted {
     /// Where it lies: what [`NOTE_VARIABLE`] says to a child.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Its names, one of which is that of the socket.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Whether it is still there, and leads to a main that lives.
+    pub fn is_there(&self) -> bool {
+        self.place.is_held() && self.path.exists()
+    }
+
+    /// Takes the same names again after somebody has removed the lock, or the whole directory. What was
+    /// said is to be [written](Self::write) then.
+    pub fn claim_again(&mut self) -> io::Result<()> {
+        if let Some(directory) = self.path.parent() {
+            if let Some(above) = directory.parent() {
+                std::fs::create_dir_all(above)?;
+            }
+            make(directory)?;
+        }
+        self.place.claim_again()
+    }
+
+    /// Writes it anew.
+    pub fn write(&self) -> io::Result<()> {
+        let temporary = self.place.temporary();
+        let _ = std::fs::remove_file(&temporary);
+        let written = create(&temporary)
+            .and_then(|mut file| file.write_all(self.meeting.to_json().text().as_bytes()))
+            .and_then(|()| std::fs::rename(&temporary, &self.path));
+        if written.is_err() {
+            let _ = std::fs::remove_file(&temporary);
+        }
+        written
     }
 }
 

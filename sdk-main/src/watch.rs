@@ -292,10 +292,17 @@ impl Watch {
                 None => std::future::pending().await,
             }
         };
+        let disturbed = async {
+            match &mut self.listeners {
+                Some(listeners) => listeners.disturbed().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             () = sent => {}
             () = mirrored => {}
+            () = disturbed => {}
             () = self.house.doorway().visited() => {}
             () = timer => {}
         }
@@ -314,7 +321,11 @@ impl Watch {
         if self.batch.is_due(now) {
             self.send_batch();
         }
+        if let Some(listeners) = &mut self.listeners {
+            listeners.handle_time(&self.house);
+        }
         let mut wakes = vec![
+            self.listeners.as_ref().and_then(Listeners::timeout),
             self.intake.poll_timeout(),
             self.batch.timeout(),
             self.life.timeout(),

@@ -29,7 +29,7 @@
 //! | `config JSON`, `share-trace`, `relay NAME` | `done`, `relayed BOOL` | pushes to all renderers |
 //!
 //! Among its options are `--kill STEP:N`, with which it dies by a kill at the n-th time of a
-//! [step](guardhouse_main::outbox::spool::Step) of the spool, `--hang-at STEP`, with which that step never
+//! [step](guardhouse_main::outbox::spool::Step) of the spool, `--full-when FILE`, with which it makes no files while there is that one, `--hang-at STEP`, with which that step never
 //! ends before it is told, and `--seen`, with which it says `seen`
 //! each time it has deleted what Sentry took.
 

@@ -171,7 +171,7 @@ impl Process<'_> {
             for envelope in self.world.spool.values() {
                 dead.handle_found(envelope);
             }
-            dead.bury(Some(self.now().time));
+            dead.bury();
             self.write(number, dead.record().text())?;
             while let Some(update) = dead.poll_update() {
                 self.spool(update.name(), vec![update.item().unwrap()])?;

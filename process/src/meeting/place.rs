@@ -42,19 +42,31 @@ impl Place {
             // Short, since the path of a socket has hardly more than a hundred bytes.
             let name = Uuid::new_v4().simple().to_string();
             let stem = directory.join(&name[..16]);
-            let path = stem.with_extension(LOCK);
-            let lock = create(&path)?;
-            match lock.try_lock() {
-                Ok(()) if path.exists() => return Ok(Self { stem, lock }),
-                // Somebody who tidied up has found it before it was locked, and removes it.
-                Ok(()) | Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(error)) => {
-                    let _ = std::fs::remove_file(&path);
-                    return Err(error);
-                }
+            if let Some(lock) = lock(&stem)? {
+                return Ok(Self { stem, lock });
             }
         }
-        Err(io::Error::other("other processes keep removing the lock of this one"))
+        Err(taken_again_and_again())
+    }
+
+    /// Takes the same names again, if somebody has removed the lock.
+    pub(super) fn claim_again(&mut self) -> io::Result<()> {
+        for _ in 0..ATTEMPTS {
+            if self.is_held() {
+                return Ok(());
+            }
+            // Whatever lies there is no lock of a main: nobody else has these names.
+            let _ = std::fs::remove_file(self.stem.with_extension(LOCK));
+            if let Some(lock) = lock(&self.stem)? {
+                self.lock = lock;
+            }
+        }
+        Err(taken_again_and_again())
+    }
+
+    /// Whether the lock that is held is the one that others find.
+    pub(super) fn is_held(&self) -> bool {
+        is_at(&self.lock, &self.stem.with_extension(LOCK))
     }
 
     /// Where its socket may lie.
@@ -82,6 +94,42 @@ impl Drop for Place {
         // The lock goes last: a note without one is that of a dead main.
         let _ = std::fs::remove_file(self.stem.with_extension(LOCK));
         let _ = self.lock.unlock();
+    }
+}
+
+/// A new lock that is held. Nothing if somebody who tidied up has found it before that, and removes it.
+fn lock(stem: &Path) -> io::Result<Option<File>> {
+    let path = stem.with_extension(LOCK);
+    let lock = create(&path)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(is_at(&lock, &path).then_some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => {
+            let _ = std::fs::remove_file(&path);
+            Err(error)
+        }
+    }
+}
+
+fn taken_again_and_again() -> io::Error {
+    io::Error::other("other processes keep removing the lock of this one")
+}
+
+/// Whether it is this file that has a path.
+fn is_at(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let (Ok(held), Ok(found)) = (file.metadata(), std::fs::symlink_metadata(path)) else {
+            return false;
+        };
+        (held.dev(), held.ino()) == (found.dev(), found.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        // A file that is open cannot be replaced there.
+        let _ = file;
+        path.exists()
     }
 }
 

@@ -81,7 +81,7 @@ where
         First::Nothing => return None,
     };
     match service.welcome(&hello, entrance) {
-        Ok(welcome) => {
+        Ok((welcome, _)) => {
             reader.agree(welcome.version);
             let renderer = welcome.renderer_id;
             let Some(linked) = service.try_link(renderer, Way::Classic, CONNECTIONS_EACH) else {

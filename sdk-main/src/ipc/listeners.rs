@@ -7,11 +7,13 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use guardhouse_crash::directory_watch::DirectoryWatch;
 use guardhouse_process::meeting::{self, Meeting, Place, Posted};
 use guardhouse_protocol::frame::Proof;
 use guardhouse_protocol::{IpcMode, Namespace};
+use tokio::task::AbortHandle;
 
 use super::renderers::Entrance;
 use super::{Service, classic, protocol};
@@ -23,7 +25,21 @@ pub(crate) struct Listeners {
     posted: Option<Posted>,
     socket: Option<Socket>,
     port: Option<std::net::TcpListener>,
+    /// Accepts connections at the socket.
+    accepting: Option<AbortHandle>,
+    /// Notices when the note or the socket is removed.
+    watch: Option<DirectoryWatch>,
+    /// When it is looked whether they are there, and made anew; and how often that has failed.
+    look_at: Option<Instant>,
+    failures: u32,
 }
+
+/// So long after something was removed it is looked what: whoever removes a directory is not disturbed
+/// in the middle of it.
+const LOOK_AFTER: Duration = Duration::from_millis(200);
+
+/// So often it is tried to make the note anew, each time twice as long after the time before.
+const TRIES: u32 = 12;
 
 /// The socket of the classic way, and where it lies.
 #[derive(Debug)]
@@ -42,7 +58,15 @@ impl Listeners {
         proof: Proof,
         spool: Option<&Path>,
     ) -> Self {
-        let mut listeners = Self { posted: None, socket: None, port: None };
+        let mut listeners = Self {
+            posted: None,
+            socket: None,
+            port: None,
+            accepting: None,
+            watch: None,
+            look_at: None,
+            failures: 0,
+        };
         let mut note = Meeting::new(namespace.clone(), proof);
         note.spool = spool.map(Path::to_owned);
         if mode.has_protocol() {
@@ -102,16 +126,106 @@ impl Listeners {
     /// Listens. It has to be called on the SDK thread's runtime, which ends it.
     pub(crate) fn listen(&mut self, house: &Arc<House>) {
         let service = Service::new(house.clone());
-        if let Some(socket) = &self.socket
-            && let Err(error) = socket.listen(&service)
-        {
-            house.say(format_args!("renderers cannot use the classic way: {error}"));
-        }
+        self.listen_at_socket(&service);
+        self.watch_directory(house);
         if let Some(port) = self.port.take() {
             match tokio::net::TcpListener::from_std(port) {
                 Ok(port) => drop(tokio::spawn(protocol::listen(service, port))),
                 Err(error) => house.say(format_args!("renderers cannot use the protocol: {error}")),
             }
+        }
+    }
+}
+
+/// What becomes of them when somebody removes their files.
+impl Listeners {
+    /// Ends when something was removed where the note lies. May be dropped and called anew.
+    pub(crate) async fn disturbed(&mut self) {
+        let Some(watch) = &self.watch else { return std::future::pending().await };
+        if watch.removed().await.is_err() {
+            self.watch = None;
+        }
+        self.look_at.get_or_insert(Instant::now() + LOOK_AFTER);
+    }
+
+    /// When it has to be looked whether everything is there.
+    pub(crate) fn timeout(&self) -> Option<Instant> {
+        self.look_at
+    }
+
+    /// Makes anew what was removed, under the same names: children that are there know them.
+    pub(crate) fn handle_time(&mut self, house: &Arc<House>) {
+        let now = Instant::now();
+        if self.look_at.take_if(|at| *at <= now).is_none() {
+            return;
+        }
+        match self.make_anew(house) {
+            Ok(()) => self.failures = 0,
+            Err(error) => {
+                self.failures += 1;
+                house.say(format_args!(
+                    "renderers do not find main, since its files were removed and cannot be made \
+                     anew: {error}"
+                ));
+                if self.failures < TRIES {
+                    self.look_at = Some(now + LOOK_AFTER * 2_u32.pow(self.failures));
+                }
+            }
+        }
+    }
+
+    fn make_anew(&mut self, house: &Arc<House>) -> io::Result<()> {
+        let Some(posted) = &mut self.posted else { return Ok(()) };
+        let has_socket =
+            posted.meeting().socket.is_none() || self.socket.as_ref().is_some_and(Socket::is_there);
+        if posted.is_there() && has_socket {
+            return Ok(());
+        }
+        posted.claim_again()?;
+        if !has_socket {
+            // Its path is free before another one is there.
+            self.socket = None;
+            self.socket = Some(Socket::open(posted.place())?);
+            self.listen_at_socket(&Service::new(house.clone()));
+        }
+        if let Some(posted) = &self.posted {
+            posted.write()?;
+        }
+        house.say(format_args!(
+            "the files by which renderers find main were removed, and made anew"
+        ));
+        self.watch_directory(house);
+        Ok(())
+    }
+
+    fn listen_at_socket(&mut self, service: &Service) {
+        if let Some(former) = self.accepting.take() {
+            former.abort();
+        }
+        match self.socket.as_ref().map(|socket| socket.listen(service)) {
+            Some(Ok(accepting)) => self.accepting = Some(accepting),
+            Some(Err(error)) => {
+                service.say_in_debug(format_args!("renderers cannot use the classic way: {error}"));
+            }
+            None => {}
+        }
+    }
+
+    fn watch_directory(&mut self, house: &House) {
+        let directory = self.posted.as_ref().and_then(|posted| posted.path().parent());
+        self.watch = match directory.map(DirectoryWatch::new) {
+            Some(Ok(watch)) => Some(watch),
+            Some(Err(error)) => {
+                house.say(format_args!(
+                    "if the files by which renderers find main are removed, main will not notice: {error}"
+                ));
+                None
+            }
+            None => None,
+        };
+        // What was removed before it was watched nobody tells.
+        if self.watch.is_some() && !self.posted.as_ref().is_some_and(Posted::is_there) {
+            self.look_at.get_or_insert(Instant::now() + LOOK_AFTER);
         }
     }
 }
@@ -157,10 +271,13 @@ impl Socket {
         Ok(Self { listener, path })
     }
 
-    fn listen(&self, service: &Service) -> io::Result<()> {
+    fn is_there(&self) -> bool {
+        self.path.exists()
+    }
+
+    fn listen(&self, service: &Service) -> io::Result<AbortHandle> {
         let listener = tokio::net::UnixListener::from_std(self.listener.try_clone()?)?;
-        drop(tokio::spawn(accept(service.clone(), listener)));
-        Ok(())
+        Ok(tokio::spawn(accept(service.clone(), listener)).abort_handle())
     }
 }
 
@@ -212,11 +329,15 @@ impl Socket {
         Ok(Self { path: PathBuf::from(format!(r"\\.\pipe\guardhouse-{name}")) })
     }
 
-    fn listen(&self, service: &Service) -> io::Result<()> {
+    /// Nobody can remove a pipe.
+    fn is_there(&self) -> bool {
+        true
+    }
+
+    fn listen(&self, service: &Service) -> io::Result<AbortHandle> {
         let name = self.path.display().to_string();
         let first = guardhouse_crash::pipe::create(&name, true)?;
-        drop(tokio::spawn(accept(service.clone(), name, first)));
-        Ok(())
+        Ok(tokio::spawn(accept(service.clone(), name, first)).abort_handle())
     }
 }
 

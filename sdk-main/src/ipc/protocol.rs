@@ -15,6 +15,7 @@ mod caller;
 mod door;
 mod line;
 mod pace;
+mod peer;
 mod refusal;
 mod reply;
 mod seats;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use door::Door;
+use peer::Ends;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinSet, yield_now};
 
@@ -58,11 +60,11 @@ pub(crate) async fn listen(service: Service, listener: TcpListener) {
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 pause = FIRST_PAUSE;
-                match door.let_in() {
-                    Some((caller, place)) => {
-                        connections.spawn(line::serve(door.clone(), caller, place, stream));
+                match door.let_in(Some(Ends { peer, own: address })) {
+                    Some(caller) => {
+                        connections.spawn(line::serve(door.clone(), caller, stream));
                     }
                     None => turn_away(&door, &stream),
                 }

@@ -53,16 +53,29 @@ pub(crate) enum Entrance {
         pid: Option<u32>,
     },
     /// At main's address.
-    Protocol,
+    Protocol {
+        /// Its process id, if it is known to be true.
+        pid: Option<u32>,
+    },
 }
 
-/// Of the places of all, so many are for those who come over HTTP, where nobody can tell one process
-/// from another; and so many for one process at main's socket.
+impl Entrance {
+    const fn is_protocol(self) -> bool {
+        matches!(self, Self::Protocol { .. })
+    }
+}
+
+/// Of the places of all, so many are for those who come over HTTP; and so many for one process at main's
+/// socket, or over HTTP. Those of which it is not known which process they are count as one there, with
+/// as many places as there are.
 const OVER_HTTP: usize = RENDERERS / 2;
 const OF_A_PROCESS: usize = RENDERERS / 4;
 
 /// So long a renderer without a connection keeps its place when others want one.
 const COME_BACK: Duration = Duration::from_secs(30);
+
+/// Who has said nothing for so long over HTTP gives way to somebody new.
+const RESTS: Duration = Duration::from_secs(5);
 
 /// Of so many that main let go of it still knows the secrets.
 const FORMER: usize = 64;
@@ -94,6 +107,8 @@ struct Known {
     pid: u32,
     entrance: Entrance,
     since: SystemTime,
+    /// When it has shown its secret over HTTP last.
+    heard: Instant,
     /// Since when no connection is open.
     silent_since: Option<Instant>,
     /// How many connections of each way are open.
@@ -144,6 +159,12 @@ impl Renderers {
                 known.silent_since.is_some_and(|since| since.elapsed() >= COME_BACK)
             }));
         }
+        if self.has_no_place_for(entrance)
+            && let Some(id) = self.who_gives_way_to(entrance)
+        {
+            self.forget(id);
+            arrival.replaced.push(id);
+        }
         if self.has_no_place_for(entrance) {
             self.turn_away(name_of(&RejectionReason::Busy));
             let why =
@@ -157,11 +178,12 @@ impl Renderers {
             role: hello.role.clone(),
             pid: match entrance {
                 // The system knows better than the renderer.
-                Entrance::Socket { pid: Some(pid) } => pid,
+                Entrance::Socket { pid: Some(pid) } | Entrance::Protocol { pid: Some(pid) } => pid,
                 _ => hello.pid,
             },
             entrance,
             since: SystemTime::now(),
+            heard: Instant::now(),
             silent_since: Some(Instant::now()),
             classic: 0,
             protocol: 0,
@@ -171,13 +193,38 @@ impl Renderers {
     }
 
     fn has_no_place_for(&self, entrance: Entrance) -> bool {
-        let alike = self.known.values().filter(|known| known.entrance == entrance).count();
         let most = match entrance {
-            Entrance::Protocol => OVER_HTTP,
-            Entrance::Socket { pid: Some(_) } => OF_A_PROCESS,
+            Entrance::Protocol { pid: None } => OVER_HTTP,
+            Entrance::Socket { pid: Some(_) } | Entrance::Protocol { pid: Some(_) } => OF_A_PROCESS,
             Entrance::Socket { pid: None } | Entrance::Inherited => RENDERERS,
         };
-        self.known.len() >= RENDERERS || alike >= most
+        let over_http = || self.known.values().filter(|known| known.entrance.is_protocol()).count();
+        self.known.len() >= RENDERERS
+            || self.count(entrance) >= most
+            || entrance.is_protocol() && over_http() >= OVER_HTTP
+    }
+
+    /// How many have come in by the same entrance, and are the same process.
+    fn count(&self, entrance: Entrance) -> usize {
+        self.known.values().filter(|known| known.entrance == entrance).count()
+    }
+
+    /// Who over HTTP has to give way to somebody new there: of the process that has the most places the one
+    /// that has said nothing for the longest. It does so at once if the other process has fewer, and
+    /// otherwise if it rests.
+    fn who_gives_way_to(&self, entrance: Entrance) -> Option<Uuid> {
+        if !entrance.is_protocol() {
+            return None;
+        }
+        let own = self.count(entrance);
+        let is_full = entrance != Entrance::Protocol { pid: None } && own >= OF_A_PROCESS;
+        let over_http = self.known.values().map(|known| known.entrance);
+        let over_http = over_http.filter(|it| it.is_protocol() && (!is_full || *it == entrance));
+        let largest = over_http.max_by_key(|it| self.count(*it))?;
+        let alike = self.known.iter().filter(|(_, it)| it.entrance == largest && it.classic == 0);
+        let (id, quietest) = alike.min_by_key(|(_, known)| known.heard)?;
+        let is_greedy = largest != entrance && self.count(largest) > own + 1;
+        (is_greedy || quietest.heard.elapsed() >= RESTS).then_some(*id)
     }
 
     /// Lets go of those without a connection of which this is so.
@@ -189,9 +236,26 @@ impl Renderers {
         gone
     }
 
-    /// Whether the secret is that of the renderer with this id.
-    pub(crate) fn recognises(&self, id: Uuid, secret: &Proof) -> bool {
-        self.known.get(&id).is_some_and(|known| known.welcome.secret == *secret)
+    /// Whether the secret is that of the renderer with this id, which is then heard of.
+    pub(crate) fn recognises(&mut self, id: Uuid, secret: &Proof) -> bool {
+        let known = self.known.get_mut(&id).filter(|known| known.welcome.secret == *secret);
+        known.map(|known| known.heard = Instant::now()).is_some()
+    }
+
+    /// Whether a hello would be somebody new: it is good, and not of one that is known already.
+    pub(crate) fn is_new(&self, hello: &Hello) -> bool {
+        let resumed = hello.resume.as_ref().and_then(|it| self.known.get(&it.renderer_id));
+        self.gate.admit(hello).is_ok() && !resumed.is_some_and(|it| hello.resumes(&it.welcome))
+    }
+
+    /// The process of a renderer, if the system says which it is.
+    pub(crate) fn process_of(&self, id: Uuid) -> Option<u32> {
+        let known = self.known.get(&id)?;
+        match known.entrance {
+            Entrance::Socket { pid } | Entrance::Protocol { pid } => pid,
+            // Main has started it itself.
+            Entrance::Inherited => Some(known.pid),
+        }
     }
 
     /// Counts somebody who was not let in.
@@ -303,6 +367,8 @@ fn name_of(reason: &RejectionReason) -> &'static str {
 mod tests {
     use super::*;
 
+    const UNKNOWN: Entrance = Entrance::Protocol { pid: None };
+
     fn hello(proof: Proof) -> Hello {
         let name = RendererName::new("helper").unwrap();
         Hello::new(Namespace::DEFAULT, Role::Utility, name, 7, proof)
@@ -332,7 +398,7 @@ mod tests {
     fn the_empty_proof_opens_the_inherited_socket_only() {
         let mut renderers = renderers();
         let empty = hello(Proof::new([0; 32]));
-        for entrance in [Entrance::Protocol, Entrance::Socket { pid: None }] {
+        for entrance in [UNKNOWN, Entrance::Socket { pid: None }] {
             let rejection = renderers.welcome(&empty, entrance).unwrap_err();
             assert_eq!(rejection.reason(), &RejectionReason::Proof);
         }
@@ -344,13 +410,13 @@ mod tests {
     fn who_comes_back_keeps_its_id_and_who_only_claims_to_gets_another() {
         let mut renderers = renderers();
         let mut again = hello(Proof::new([1; 32]));
-        let (first, _) = renderers.welcome(&again, Entrance::Protocol).unwrap();
+        let (first, _) = renderers.welcome(&again, UNKNOWN).unwrap();
         again.resume = Some(first.resume());
-        let (second, is_new) = renderers.welcome(&again, Entrance::Protocol).unwrap();
+        let (second, is_new) = renderers.welcome(&again, UNKNOWN).unwrap();
         assert_eq!((second.resume(), is_new), (first.resume(), None));
         let stranger = Welcome::new(first.version, first.renderer_id, Proof::new([9; 32]));
         again.resume = Some(stranger.resume());
-        let (third, is_new) = renderers.welcome(&again, Entrance::Protocol).unwrap();
+        let (third, is_new) = renderers.welcome(&again, UNKNOWN).unwrap();
         assert!(is_new.is_some() && third.renderer_id != first.renderer_id);
     }
 
@@ -358,7 +424,7 @@ mod tests {
     fn it_knows_how_each_talks() {
         let mut renderers = renderers();
         let hello = hello(Proof::new([1; 32]));
-        let id = renderers.welcome(&hello, Entrance::Protocol).unwrap().0.renderer_id;
+        let id = renderers.welcome(&hello, UNKNOWN).unwrap().0.renderer_id;
         let way = |renderers: &Renderers| renderers.get(id).unwrap().way;
         assert_eq!(way(&renderers), None);
         renderers.link(id, Way::Protocol);
@@ -387,14 +453,35 @@ mod tests {
         let rejection = greet(Entrance::Socket { pid: Some(1) }).unwrap_err();
         assert_eq!(rejection.reason(), &RejectionReason::Busy);
         for _ in 0..OVER_HTTP {
-            greet(Entrance::Protocol).unwrap();
+            greet(UNKNOWN).unwrap();
         }
-        assert!(greet(Entrance::Protocol).is_err());
+        assert!(greet(UNKNOWN).is_err());
         for _ in OF_A_PROCESS + OVER_HTTP..RENDERERS {
             greet(Entrance::Inherited).unwrap();
         }
         assert!(greet(Entrance::Socket { pid: Some(2) }).is_err());
         assert_eq!(renderers.all().len(), RENDERERS);
+    }
+
+    #[test]
+    fn a_process_with_few_places_over_http_is_let_in_whoever_has_the_others() {
+        for greedy in [&[None][..], &[Some(1)], &[Some(1), Some(2)], &[None, Some(1)]] {
+            let mut renderers = renderers();
+            let hello = hello(Proof::new([1; 32]));
+            let mut greet = |pid| {
+                let (welcome, arrival) = renderers.welcome(&hello, Entrance::Protocol { pid })?;
+                renderers.link(welcome.renderer_id, Way::Protocol);
+                Ok::<_, Rejection>(arrival.unwrap().replaced)
+            };
+            for pid in greedy {
+                while greet(*pid).is_ok_and(|replaced| replaced.is_empty()) {}
+            }
+            // It gets its share, and more only if others rest.
+            let places = (0..OF_A_PROCESS).take_while(|_| greet(Some(7)).is_ok()).count();
+            assert!(places >= OVER_HTTP / (greedy.len() + 1) - 1, "{greedy:?}: {places}");
+            assert!(greet(Some(8)).is_ok());
+            assert!(renderers.all().len() <= OVER_HTTP);
+        }
     }
 
     #[test]
@@ -412,10 +499,10 @@ mod tests {
     fn who_comes_back_after_main_let_go_is_known_by_its_secret() {
         let mut renderers = renderers();
         let mut hello = hello(Proof::new([1; 32]));
-        let (first, _) = renderers.welcome(&hello, Entrance::Protocol).unwrap();
+        let (first, _) = renderers.welcome(&hello, UNKNOWN).unwrap();
         renderers.forget(first.renderer_id);
         hello.resume = Some(first.resume());
-        let (second, arrival) = renderers.welcome(&hello, Entrance::Protocol).unwrap();
+        let (second, arrival) = renderers.welcome(&hello, UNKNOWN).unwrap();
         assert_ne!(second.renderer_id, first.renderer_id);
         assert_eq!(arrival.unwrap().former, Some(first.renderer_id));
     }

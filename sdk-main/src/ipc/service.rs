@@ -102,16 +102,27 @@ impl Service {
         &self.house.room
     }
 
-    /// Decides about a hello.
-    pub(crate) fn welcome(&self, hello: &Hello, entrance: Entrance) -> Result<Welcome, Rejection> {
+    /// Whether a hello would be somebody new: it is good, and not of one that main knows already.
+    pub(crate) fn is_new(&self, hello: &Hello) -> bool {
+        lock(&self.house.renderers).is_new(hello)
+    }
+
+    /// Decides about a hello. Says also who has made place for it, and is unknown from now on.
+    pub(crate) fn welcome(
+        &self,
+        hello: &Hello,
+        entrance: Entrance,
+    ) -> Result<(Welcome, Vec<Uuid>), Rejection> {
         let decided = lock(&self.house.renderers).welcome(hello, entrance);
         match decided {
             Ok((welcome, arrival)) => {
+                let mut gone = Vec::new();
                 if let Some(Arrival { former, replaced }) = arrival {
+                    gone.clone_from(&replaced);
                     let renderer = welcome.renderer_id;
                     self.house.ask(Visit::Native(Call::Arrived { renderer, former, replaced }));
                 }
-                Ok(welcome)
+                Ok((welcome, gone))
             }
             Err(rejection) => {
                 self.house.say(format_args!(
@@ -128,6 +139,11 @@ impl Service {
     /// Whether the secret is that of the renderer with this id.
     pub(crate) fn recognises(&self, id: Uuid, secret: &Proof) -> bool {
         lock(&self.house.renderers).recognises(id, secret)
+    }
+
+    /// The process of a renderer, if the system says which it is.
+    pub(crate) fn process_of(&self, id: Uuid) -> Option<u32> {
+        lock(&self.house.renderers).process_of(id)
     }
 
     /// Counts somebody who was not let in and sent no hello, and explains it in debug output.

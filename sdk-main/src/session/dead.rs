@@ -1,9 +1,7 @@
 //! What is left of a run that is over.
 
-use std::time::Duration;
-
 use guardhouse_protocol::json::{Json, Value};
-use guardhouse_protocol::{Envelope, ItemType, Timestamp};
+use guardhouse_protocol::{Envelope, ItemType};
 
 use super::state::{Session, Told};
 use super::{Status, Update, record};
@@ -30,7 +28,7 @@ use super::{Status, Update, record};
 ///
 /// // The run is killed here. At the next start:
 /// let mut dead = Dead::from_record(record.text().as_bytes());
-/// dead.bury(Some(Timestamp::from_unix(60, 0)));
+/// dead.bury();
 /// let update = dead.poll_update().expect("the run had no outcome");
 /// assert_eq!((update.status(), update.is_init()), (Status::Abnormal, true));
 /// assert_eq!(dead.poll_update(), None);
@@ -63,21 +61,11 @@ impl Dead {
         }
     }
 
-    /// Sessions that had no outcome ended abnormally, when they were last known to live: as their record
-    /// says, or as is known from elsewhere, such as from the time of the last write to a file of the run.
-    pub fn bury(&mut self, last_seen: Option<Timestamp>) {
+    /// Sessions that had no outcome ended abnormally, when their record was last written.
+    pub fn bury(&mut self) {
         for session in &mut self.sessions {
-            if session.status.is_final() {
-                continue;
-            }
-            session.status = Status::Abnormal;
-            if let Some(last_seen) = last_seen.filter(|seen| *seen > session.updated) {
-                let more =
-                    ((last_seen.as_seconds() - session.updated.as_seconds()) * 1000.0).round();
-                // A number of milliseconds between years of four digits, which fits.
-                let more = Duration::from_millis(more as u64);
-                session.duration = session.duration.saturating_add(more);
-                session.updated = last_seen;
+            if !session.status.is_final() {
+                session.status = Status::Abnormal;
             }
         }
     }

@@ -6,7 +6,7 @@ use guardhouse_protocol::Timestamp;
 use guardhouse_protocol::json::{Json, Object, ObjectWriter, Value};
 use uuid::Uuid;
 
-use super::state::{ERRORS, Session, Told};
+use super::state::{Session, Told};
 use super::{About, Status};
 
 /// The record of a run: all its sessions of which something is still to be said.
@@ -60,7 +60,7 @@ fn read_session(record: &Object<'_>) -> Option<Session> {
         started: time("started")?,
         since: None,
         status: Status::from_name(&text("status")?)?,
-        errors: record.get("errors")?.as_u64()?.min(ERRORS),
+        errors: record.get("errors")?.as_u64()?,
         updated: time("updated")?,
         duration,
         handed: spooled,

@@ -7,10 +7,6 @@ use uuid::Uuid;
 
 use super::{About, Severity, Update};
 
-/// Most errors of a session that are counted. That there were any is what Sentry looks at; each that is
-/// counted is a write to disk, so a loop of errors must not go on for ever.
-pub(super) const ERRORS: u64 = 10_000;
-
 /// A point in time, on both clocks: one for people, which may be set, and one that only goes on, by
 /// which durations are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,16 +104,13 @@ impl Session {
         if self.status.is_final() {
             return false;
         }
-        let before = self.errors;
-        self.errors = (before + 1).min(ERRORS);
+        self.errors = self.errors.saturating_add(1);
         if severity == Severity::Crash {
-            self.end(Status::Crashed, at)
-        } else if self.errors > before {
-            self.touch(at);
-            true
+            self.end(Status::Crashed, at);
         } else {
-            false
+            self.touch(at);
         }
+        true
     }
 
     /// Ends the session, if it has not ended. Says whether it did.

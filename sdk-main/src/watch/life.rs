@@ -207,7 +207,7 @@ fn last_words<'e>(run: &DeadRun, found: impl Iterator<Item = &'e Envelope>) -> V
     for envelope in found {
         dead.handle_found(envelope);
     }
-    dead.bury(Some(timestamp(side.modified)));
+    dead.bury();
     std::iter::from_fn(|| dead.poll_update()).collect()
 }
 

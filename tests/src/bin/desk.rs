@@ -47,6 +47,10 @@ fn main() -> ExitCode {
                 hooks.push(hanger(&value()));
                 options
             }
+            "--full-when" => {
+                hooks.push(full_disk(PathBuf::from(value())));
+                options
+            }
             "--spotlight" => options.spotlight(value()),
             "--tunnel" => options.tunnel(value()),
             "--namespace" => options.ipc_namespace(value()),
@@ -335,6 +339,16 @@ fn hanger(at: &str) -> Hook {
     Arc::new(move |now| {
         if now == step && *HANGING.wait() {
             return Err(io::Error::other("the disk has failed in a test"));
+        }
+        Ok(())
+    })
+}
+
+/// Lets no file be made, as on a full disk, while there is this one.
+fn full_disk(file: PathBuf) -> Hook {
+    Arc::new(move |now| {
+        if now == Step::Create && file.exists() {
+            return Err(io::ErrorKind::StorageFull.into());
         }
         Ok(())
     })

@@ -13,6 +13,7 @@ use guardhouse_tests::sentry::Sentry;
 
 mod book;
 mod campaign;
+mod full_disk;
 mod instances;
 mod life;
 mod order;

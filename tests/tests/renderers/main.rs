@@ -7,6 +7,7 @@ mod modes;
 mod namespaces;
 mod post;
 mod pushes;
+mod removed;
 mod scope;
 mod strangers;
 mod streams;

@@ -132,8 +132,11 @@ where
         let rejection = Rejection::new(RejectionReason::Malformed, &why);
         Refusal::new(Answer::Malformed, "malformed", why).with_body(rejection.to_json())
     })?;
-    match door.service.welcome(&hello, Entrance::Protocol) {
-        Ok(welcome) => {
+    // Whose it is matters only for somebody new, who takes a place.
+    let pid = if door.service.is_new(&hello) { caller.process(hello.pid).await } else { None };
+    match door.service.welcome(&hello, Entrance::Protocol { pid }) {
+        Ok((welcome, replaced)) => {
+            door.close(&replaced);
             caller.is_known(door, welcome.renderer_id)?;
             Ok(Reply::Json(welcome.to_json()))
         }

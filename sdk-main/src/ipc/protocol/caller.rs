@@ -5,10 +5,11 @@ use std::sync::Mutex;
 use guardhouse_process::lock;
 use guardhouse_protocol::http::Answer;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::door::Door;
+use super::peer::Ends;
 use super::refusal::Refusal;
 use super::seats::Seat;
 use crate::ipc::renderers::Way;
@@ -18,8 +19,20 @@ use crate::ipc::service::Linked;
 /// A stranger until it shows a secret or says a good hello, then a renderer.
 #[derive(Debug)]
 pub(crate) struct Caller {
-    standing: Mutex<Standing>,
+    ends: Option<Ends>,
+    state: Mutex<State>,
     changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    standing: Standing,
+    /// Its place among all connections, until it is another's.
+    place: Option<Share>,
+    /// How many of its requests are without an answer.
+    under_way: usize,
+    /// When the last one was answered.
+    answered: Instant,
 }
 
 #[derive(Debug)]
@@ -41,61 +54,118 @@ pub(super) enum Unwelcome {
     Crowded,
 }
 
+/// A request of a connection, until it is answered.
+#[derive(Debug)]
+pub(super) struct Request<'a>(&'a Caller);
+
 impl Caller {
-    pub(super) fn newcomer(place: Share) -> Self {
-        Self { standing: Mutex::new(Standing::Newcomer(place)), changed: Notify::new() }
+    pub(super) fn newcomer(ends: Option<Ends>, place: Share, unproven: Share) -> Self {
+        let state = State {
+            standing: Standing::Newcomer(unproven),
+            place: Some(place),
+            under_way: 0,
+            answered: Instant::now(),
+        };
+        Self { ends, state: Mutex::new(state), changed: Notify::new() }
     }
 
-    pub(super) fn is_newcomer(&self) -> bool {
-        matches!(*lock(&self.standing), Standing::Newcomer(_))
+    /// The renderer that it is.
+    pub(super) fn renderer(&self) -> Option<Uuid> {
+        match lock(&self.state).standing {
+            Standing::Known { renderer, .. } => Some(renderer),
+            _ => None,
+        }
+    }
+
+    /// The process that it is, if that is the one that it says.
+    pub(super) async fn process(&self, said: u32) -> Option<u32> {
+        self.ends?.are_of(said).await.then_some(said)
     }
 
     /// It has shown that it is this renderer. If it was another one before, which main does not know
     /// any more, the connection counts as open for the present one only. Refuses one of too many.
     pub(super) fn is_known(&self, door: &Door, renderer: Uuid) -> Result<(), Refusal> {
-        let mut standing = lock(&self.standing);
-        if matches!(*standing, Standing::Known { renderer: id, .. } if id == renderer) {
-            return Ok(());
+        let mut state = lock(&self.state);
+        match state.standing {
+            Standing::Known { renderer: id, .. } if id == renderer => return Ok(()),
+            Standing::ToldToGo => return Err(too_many()),
+            _ => {}
         }
-        let Some(_seat) = door.seats.take(renderer) else {
-            let why = "the renderer has as many connections as it may; it should close some";
-            return Err(Refusal::new(Answer::Busy, "connections", why).and_hangs_up());
-        };
+        let process = door.service.process_of(renderer);
+        let Some(_seat) = door.seats.take(renderer, process) else { return Err(too_many()) };
         let _linked = door.service.link(renderer, Way::Protocol);
         let known = Standing::Known { renderer, _linked, _seat };
-        let former = std::mem::replace(&mut *standing, known);
-        drop(standing);
+        let former = std::mem::replace(&mut state.standing, known);
+        drop(state);
         drop(former);
         self.changed.notify_one();
         Ok(())
     }
 
-    /// Gives its place to another, unless it is known by now.
+    /// Gives its place among newcomers to another, unless it is known by now.
     pub(super) fn make_room(&self) -> Option<Share> {
-        let mut standing = lock(&self.standing);
-        match std::mem::replace(&mut *standing, Standing::ToldToGo) {
+        let mut state = lock(&self.state);
+        match std::mem::replace(&mut state.standing, Standing::ToldToGo) {
             Standing::Newcomer(place) => {
                 self.changed.notify_one();
                 Some(place)
             }
             other => {
-                *standing = other;
+                state.standing = other;
                 None
             }
         }
     }
 
-    /// Ends when the connection is to be closed. For one that is known it never ends, and wakes nobody.
+    /// Since when a renderer that is known has asked for nothing.
+    pub(super) fn rests_since(&self) -> Option<Instant> {
+        let state = lock(&self.state);
+        let is_known = matches!(state.standing, Standing::Known { .. });
+        (is_known && state.under_way == 0).then_some(state.answered)
+    }
+
+    /// Has to go. Gives its place among all to another.
+    pub(super) fn leave(&self) -> Option<Share> {
+        let mut state = lock(&self.state);
+        let former = std::mem::replace(&mut state.standing, Standing::ToldToGo);
+        let place = state.place.take();
+        drop(state);
+        drop(former);
+        self.changed.notify_one();
+        place
+    }
+
+    /// It asks for something.
+    pub(super) fn asks(&self) -> Request<'_> {
+        lock(&self.state).under_way += 1;
+        Request(self)
+    }
+
+    /// Ends when the connection is to be closed. One that is known wakes nobody before.
     pub(super) async fn unwelcome(&self) -> Unwelcome {
-        let is_late = timeout(HELLO_TIME, self.changed.notified()).await.is_err();
-        let unwelcome = match &*lock(&self.standing) {
-            Standing::Newcomer(_) if is_late => Some(Unwelcome::Slow),
-            Standing::ToldToGo => Some(Unwelcome::Crowded),
-            _ => None,
-        };
-        match unwelcome {
-            Some(unwelcome) => unwelcome,
-            None => std::future::pending().await,
+        let mut is_late = timeout(HELLO_TIME, self.changed.notified()).await.is_err();
+        loop {
+            match lock(&self.state).standing {
+                Standing::Newcomer(_) if is_late => return Unwelcome::Slow,
+                Standing::ToldToGo => return Unwelcome::Crowded,
+                _ => {}
+            }
+            self.changed.notified().await;
+            is_late = false;
         }
     }
+}
+
+impl Drop for Request<'_> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.state);
+        state.under_way -= 1;
+        state.answered = Instant::now();
+    }
+}
+
+fn too_many() -> Refusal {
+    let why =
+        "the renderer, or its process, has as many connections as it may; it should close some";
+    Refusal::new(Answer::Busy, "connections", why).and_hangs_up()
 }

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, Weak};
 
 use guardhouse_process::lock;
+use uuid::Uuid;
 
 use super::caller::Caller;
+use super::peer::Ends;
 use super::seats::Seats;
 use super::waiting::Waiting;
 use crate::ipc::Service;
-use crate::ipc::room::Share;
 
 /// Where requests arrive.
 #[derive(Debug)]
@@ -22,8 +23,8 @@ pub(crate) struct Door {
     pub(super) waiting: Waiting,
     /// How many connections each renderer has.
     pub(super) seats: Seats,
-    /// Who has not shown yet who it is, the oldest first; and some who have, or are gone.
-    newcomers: Mutex<VecDeque<Weak<Caller>>>,
+    /// Who is connected, the oldest first; and some who are gone.
+    callers: Mutex<VecDeque<Weak<Caller>>>,
 }
 
 impl Door {
@@ -33,20 +34,30 @@ impl Door {
             host: address.to_string(),
             waiting: Waiting::default(),
             seats: Seats::default(),
-            newcomers: Mutex::default(),
+            callers: Mutex::default(),
         }
     }
 
-    /// Lets a connection in, if there is room. If only newcomers are too many, the oldest of them has
-    /// to go: whoever means it well shows its secret at once, so who came first has waited for
-    /// nothing good.
-    pub(super) fn let_in(&self) -> Option<(Arc<Caller>, Share)> {
+    /// Lets a connection in, if there is room. If there are too many, the one that rests the longest has to
+    /// go, which costs its renderer no more than to connect again. If only newcomers are too many, the
+    /// oldest of them has to: whoever means it well shows its secret at once, so who came first has
+    /// waited for nothing good.
+    pub(super) fn let_in(&self, ends: Option<Ends>) -> Option<Arc<Caller>> {
         let room = self.service.room();
-        let place = room.protocol()?;
-        let mut newcomers = lock(&self.newcomers);
+        let mut callers = lock(&self.callers);
+        callers.retain(|it| it.strong_count() > 0);
+        let present = || callers.iter().filter_map(Weak::upgrade);
+        let place = room.protocol().or_else(|| {
+            let resting = present().filter_map(|caller| Some((caller.rests_since()?, caller)));
+            let (_, longest) = resting.min_by_key(|(since, _)| *since)?;
+            self.service.turn_away(
+                "connections",
+                format_args!("a connection was closed that rested, since there are too many"),
+            );
+            longest.leave()
+        })?;
         let unproven = room.unproven().or_else(|| {
-            let oldest = std::iter::from_fn(|| newcomers.pop_front());
-            let place = oldest.filter_map(|it| it.upgrade()?.make_room()).next()?;
+            let place = present().find_map(|caller| caller.make_room())?;
             self.service.turn_away(
                 "connections",
                 format_args!(
@@ -56,9 +67,20 @@ impl Door {
             );
             Some(place)
         })?;
-        let caller = Arc::new(Caller::newcomer(unproven));
-        newcomers.retain(|it| it.upgrade().is_some_and(|caller| caller.is_newcomer()));
-        newcomers.push_back(Arc::downgrade(&caller));
-        Some((caller, place))
+        let caller = Arc::new(Caller::newcomer(ends, place, unproven));
+        callers.push_back(Arc::downgrade(&caller));
+        Some(caller)
+    }
+
+    /// Closes the connections of renderers that have made place for others.
+    pub(super) fn close(&self, replaced: &[Uuid]) {
+        if replaced.is_empty() {
+            return;
+        }
+        for caller in lock(&self.callers).iter().filter_map(Weak::upgrade) {
+            if caller.renderer().is_some_and(|renderer| replaced.contains(&renderer)) {
+                drop(caller.leave());
+            }
+        }
     }
 }

@@ -20,7 +20,6 @@ use super::answer::answer;
 use super::caller::{Caller, Unwelcome};
 use super::door::Door;
 use super::pace::{Pace, Paced};
-use crate::ipc::room::Share;
 
 /// So many headers a request has at most. An ordinary client sends six, and ours are five more.
 const HEADERS: usize = 32;
@@ -32,8 +31,8 @@ const LINGER: Duration = Duration::from_secs(2);
 /// And so much: more than the largest message, so that whoever sends one too large hears it.
 const LINGER_BYTES: u64 = 64 * MIB as u64;
 
-/// Answers requests until one of the two hangs up. `_place` is given back then.
-pub(super) async fn serve(door: Arc<Door>, caller: Arc<Caller>, _place: Share, stream: TcpStream) {
+/// Answers requests until one of the two hangs up.
+pub(super) async fn serve(door: Arc<Door>, caller: Arc<Caller>, stream: TcpStream) {
     // Without it an answer waits for the acknowledgement of the one before. Failing, it is only slow.
     let _ = stream.set_nodelay(true);
     let pace = Pace::default();
@@ -42,6 +41,7 @@ pub(super) async fn serve(door: Arc<Door>, caller: Arc<Caller>, _place: Share, s
         let (door, caller, pace) = (door.clone(), caller.clone(), pace.clone());
         async move {
             let _answering = pace.answering();
+            let _request = caller.asks();
             Ok::<_, Infallible>(answer(&door, &caller, request).await)
         }
     });

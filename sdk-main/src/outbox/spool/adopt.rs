@@ -46,8 +46,6 @@ pub struct Side {
     pub name: String,
     /// What it kept. Nothing if none of it is whole, as it may be after a power cut.
     pub bytes: Vec<u8>,
-    /// When it was last written.
-    pub modified: SystemTime,
 }
 
 /// What is concluded of a dead run. If the run has put one with this key itself, that one counts.
@@ -303,13 +301,12 @@ impl Spool {
         }
         let read = |name: String| {
             let file = name::side(&name);
-            let modified = folder.path(&file).metadata()?.modified()?;
             let bytes = match folder.read_slots(&file) {
                 // None of ours has that size, so there is nothing in it to be concluded.
                 Err(error) if error.kind() == io::ErrorKind::FileTooLarge => None,
                 bytes => bytes?,
             };
-            Ok(Side { bytes: bytes.unwrap_or_default(), name, modified })
+            Ok(Side { bytes: bytes.unwrap_or_default(), name })
         };
         let sides: io::Result<Vec<Side>> = sides.into_iter().map(read).collect();
         if let Ok(sides) = sides {

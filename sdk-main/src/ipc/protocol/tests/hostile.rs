@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::super::seats::CONNECTIONS_EACH;
-use super::main::Main;
+use super::super::seats::{CONNECTIONS_EACH, OF_UNKNOWN};
+use super::main::{Client, Main, PROOF, hello};
 use crate::ipc::room::{CONNECTIONS, UNPROVEN};
 
 const FINE: &str =
@@ -198,11 +198,10 @@ async fn a_crowd_at_the_door_keeps_nobody_out() {
     assert!((900..=1000).contains(&turned_away), "{turned_away}");
 }
 
-#[tokio::test]
-async fn when_there_is_no_room_main_says_so() {
-    let main = Main::start().await;
+/// So many connections as there may be of processes of which nothing is known.
+async fn crowd(main: &Main) -> Vec<Client> {
     let mut inside = Vec::new();
-    while inside.len() < CONNECTIONS {
+    while inside.len() < OF_UNKNOWN {
         let client = main.renderer().await;
         for _ in 1..CONNECTIONS_EACH {
             let mut another = main.another(&client).await;
@@ -212,23 +211,52 @@ async fn when_there_is_no_room_main_says_so() {
         }
         inside.push(client);
     }
+    inside
+}
+
+#[tokio::test]
+async fn when_there_is_no_room_who_rests_the_longest_makes_some() {
+    let main = Main::start().await;
+    let mut inside = crowd(&main).await;
+    let mut late = main.connect().await;
+    let said = late.ask("POST", "/hello/sentry_key", &hello(PROOF)).await;
+    assert_eq!((said.status, said.header("retry-after")), (503, Some("1")));
+    late.is_closed().await;
+    // With as many who have shown nothing yet there is no place left.
+    let mut silent = Vec::new();
+    while inside.len() + silent.len() < CONNECTIONS {
+        silent.push(main.connect().await);
+    }
+    let mut newcomer = main.connect().await;
+    newcomer.send_head(FINE).await;
+    assert_eq!(newcomer.answer().await.unwrap().status, 401, "it is let in, and shows nothing");
+    inside[0].is_closed().await;
+    inside[1].send_head(FINE).await;
+    assert_eq!(inside[1].answer().await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn when_there_is_no_room_and_nobody_rests_main_says_so() {
+    let main = Main::start().await;
+    let mut inside = crowd(&main).await;
+    for client in &mut inside {
+        client
+            .send_head(
+                "POST /status/sentry_key HTTP/1.1\r\nhost: {host}\r\n{head}\
+                 expect: 100-continue\r\ncontent-length: 2\r\n\r\n",
+            )
+            .await;
+        assert_eq!(client.answer().await.unwrap().status, 100);
+    }
+    let mut silent = Vec::new();
+    while inside.len() + silent.len() < CONNECTIONS {
+        silent.push(main.connect().await);
+    }
     let mut late = main.connect().await;
     let said = late.answer().await.unwrap();
     assert_eq!((said.status, said.header("retry-after")), (503, Some("1")));
     assert_eq!(said.text(), "there are as many connections as main takes already");
     late.is_closed().await;
-    assert_eq!(main.turned_away("connections"), 1);
-
-    inside.remove(1);
-    main.hears("unlinked").await;
-    // Its place is free when its task has ended, which may be a moment later.
-    loop {
-        let mut client = main.another(&inside[0]).await;
-        client.send_head(FINE).await;
-        if client.answer().await.is_some_and(|said| said.status == 200) {
-            break;
-        }
-    }
 }
 
 #[tokio::test]
