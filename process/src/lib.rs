@@ -5,6 +5,8 @@
 //! - [`doorway`] is the way from the application's threads, which never wait, to the one thread on
 //!   which the SDK works.
 //! - [`meeting`] is the place where processes find main, and [`link`] carries frames between them.
+//! - [`attach`], [`feedback`] and [`receipt`] are what an application hands over besides what it captures
+//!   with `sentry`, and how it hears what became of it.
 //! - [`shelf`] is where a process leaves what main has not taken, and [`losses`] counts what nobody
 //!   will take.
 //! - [`regular_file`] opens the files of all these directories, and nothing that was planted there.
@@ -17,9 +19,11 @@
 //! `guardhouse-protocol`.
 #![forbid(unsafe_code)]
 
+pub mod attach;
 mod clock;
 mod debug;
 pub mod doorway;
+pub mod feedback;
 pub mod helper_thread;
 mod hook;
 pub mod link;
@@ -27,6 +31,7 @@ pub mod losses;
 pub mod meeting;
 pub mod probe;
 mod random;
+pub mod receipt;
 pub mod regular_file;
 pub mod running;
 pub mod scope;

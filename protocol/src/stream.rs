@@ -68,7 +68,7 @@ impl StreamOpening {
     /// The same stream of this type. One that [creates an event](creates_event) is an error.
     pub fn with_attachment_type(self, attachment_type: &str) -> Result<Self, PayloadError> {
         if creates_event(attachment_type) {
-            let why = "Sentry would make an event of it, which a renderer may not attach";
+            let why = "Sentry would make an event of it, so it cannot be attached";
             return Err(PayloadError::invalid("attachmentType", why));
         }
         Ok(Self { attachment_type: Some(text("attachmentType", attachment_type)?), ..self })

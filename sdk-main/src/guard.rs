@@ -1,14 +1,18 @@
 //! What the application holds while it runs: the means to flush and to end, and what hosts need.
 
+use std::io::Read;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use guardhouse_process::attach::{self, AttachOptions, AttachmentAnswer, known_size};
 use guardhouse_process::doorway::{deadline_in, promise};
+use guardhouse_process::feedback::{self, Feedback};
+use guardhouse_process::receipt::{Receipt, receipt};
 use guardhouse_process::{lock, running};
 use guardhouse_protocol::scope::Field;
-use guardhouse_protocol::{Channel, Config, IpcMode, Namespace};
+use guardhouse_protocol::{Channel, Config, FeedbackResult, IpcMode, Namespace};
 use sentry::Client;
 use uuid::Uuid;
 
@@ -17,8 +21,10 @@ use crate::error::InitError;
 use crate::house::{Answering, House, MessageAnswer, Visit};
 use crate::ipc::Renderer;
 use crate::ipc::trace::{current_trace, told_trace};
+use crate::losses::Reason;
 use crate::merge::Process;
 use crate::options::{GetSessions, PageSession, RendererInfo};
+use crate::watch::{Attach, Attached};
 
 /// Keeps the SDK running. Dropping it ends the session, sends what can be sent in the time that
 /// [`shutdown_timeout`](crate::Options::shutdown_timeout) gives, leaves the rest on disk for the next
@@ -77,6 +83,66 @@ impl Guard {
     /// Ends as dropping the guard does, in another time. Says whether everything was sent.
     pub fn close(mut self, timeout: Duration) -> bool {
         self.end(timeout)
+    }
+
+    /// Sends what a user says, at once if that can be. The receipt tells what Sentry answered; an empty
+    /// result means that it was not sent yet, and is later, from the disk.
+    ///
+    /// ```no_run
+    /// # fn send(guard: &guardhouse_main::Guard) {
+    /// use std::time::Duration;
+    ///
+    /// use guardhouse_main::Feedback;
+    ///
+    /// let receipt = guard.send_feedback(&Feedback::new("The export button does nothing."));
+    /// let is_sent = receipt
+    ///     .wait(Duration::from_secs(5))
+    ///     .is_some_and(|result| result.status_code == Some(200));
+    /// # let _ = is_sent;
+    /// # }
+    /// ```
+    pub fn send_feedback(&self, feedback: &Feedback) -> Receipt<FeedbackResult> {
+        let (promised, receipt) = receipt();
+        let envelope = feedback::envelope(feedback, &feedback::current_trace());
+        self.house.feedback(envelope, promised);
+        receipt
+    }
+
+    /// Attaches something large to an event that was captured: it is read piece by piece, on another
+    /// thread than this, and is never in memory as a whole. It may have up to 200 MiB. What is small
+    /// goes with the event, in `sentry`'s own scope.
+    ///
+    /// ```no_run
+    /// # fn attach(guard: &guardhouse_main::Guard) -> Result<(), Box<dyn std::error::Error>> {
+    /// use std::fs::File;
+    ///
+    /// use guardhouse_main::{AttachOptions, sentry};
+    ///
+    /// let event = sentry::capture_message("the export failed", sentry::Level::Error);
+    /// let options = AttachOptions::new("export.log", event).content_type("text/plain");
+    /// let receipt = guard.attach(options, File::open("export.log")?);
+    /// # drop(receipt);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn attach(
+        &self,
+        options: AttachOptions,
+        source: impl Read + Send + 'static,
+    ) -> Receipt<AttachmentAnswer> {
+        let (promised, receipt) = receipt();
+        match attach::opening(&options) {
+            Ok(opening) => {
+                let answer = Attached::new(promised);
+                self.house.attach(Attach { opening, source: Box::new(source), answer });
+            }
+            Err(error) => {
+                self.house.count_attachment(known_size(&options), Reason::Invalid);
+                self.house.say(format_args!("an attachment was dropped: {error}"));
+                promised.keep(AttachmentAnswer::Declined(error.to_string()));
+            }
+        }
+        receipt
     }
 
     /// The user agrees that reports are sent: what waits is sent now. It is remembered for the next

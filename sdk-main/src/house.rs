@@ -36,6 +36,7 @@ use crate::losses::{Category, Losses, Reason};
 use crate::merge::{MergedScope, Process, Scopes};
 use crate::options::{EventProcessor, RendererInfo};
 use crate::session::Severity;
+use crate::watch::Attach;
 
 /// What all threads share.
 pub(crate) struct House {
@@ -74,6 +75,10 @@ pub(crate) struct House {
 pub(crate) enum Visit {
     /// Main itself has captured something, which means this for the session.
     Captured(Box<Envelope>, Option<Severity>),
+    /// A user says something of the application in main.
+    Feedback { envelope: Bytes, answer: Promised<FeedbackResult> },
+    /// Main has a large attachment.
+    Attach(Box<Attach>),
     /// A renderer says something.
     Message { from: RendererInfo, channel: Channel, bytes: Bytes, answer: Answering },
     /// A native renderer asks for something.
@@ -195,6 +200,8 @@ impl Visitor for Visit {
         match self {
             Self::Captured(envelope, _) => envelope.items().map(weight).sum(),
             Self::Message { bytes, .. } => bytes.len() + KIB,
+            Self::Feedback { envelope, .. } => envelope.len() + KIB,
+            Self::Attach(_) => KIB,
             _ => 0,
         }
     }
@@ -285,6 +292,31 @@ impl House {
             ));
             self.count_typed(&envelope, Reason::QueueOverflow);
         }
+    }
+
+    /// Takes what a user says in main.
+    pub(crate) fn feedback(&self, envelope: Bytes, answer: Promised<FeedbackResult>) {
+        if let Err(Visit::Feedback { answer, .. }) =
+            self.doorway.enter(Visit::Feedback { envelope, answer })
+        {
+            self.say(format_args!("feedback was dropped: too much waits already"));
+            lock(&self.losses).count(Category::Feedback, Reason::QueueOverflow, 1);
+            answer.keep(FeedbackResult::default());
+        }
+    }
+
+    /// Takes a large attachment of main.
+    pub(crate) fn attach(&self, attach: Attach) {
+        let (size, attach) = (attach.opening.size(), Box::new(attach));
+        if self.doorway.enter(Visit::Attach(attach)).is_err() {
+            self.say(format_args!("an attachment was dropped: too much waits already"));
+            self.count_attachment(size, Reason::QueueOverflow);
+        }
+    }
+
+    /// Counts an attachment that is lost, as far as its size is known.
+    pub(crate) fn count_attachment(&self, size: Option<u64>, reason: Reason) {
+        lock(&self.losses).count(Category::Attachment, reason, size.unwrap_or(0));
     }
 
     /// Takes what a renderer says; `answer` is called once, on the SDK thread or right here.

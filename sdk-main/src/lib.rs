@@ -55,13 +55,16 @@ pub mod streams;
 mod transport;
 mod watch;
 
+pub use guardhouse_process::attach::{AttachOptions, AttachmentAnswer};
+pub use guardhouse_process::feedback::Feedback;
 pub use guardhouse_process::losses;
+pub use guardhouse_process::receipt::Receipt;
 pub use guardhouse_process::scope::{
     Scope, add_breadcrumb, clear_breadcrumbs, configure_scope, set_context, set_extra, set_tag,
     set_user,
 };
 pub use guardhouse_protocol::scope::Attachment;
-pub use guardhouse_protocol::{Channel, Config, FeedbackResult, IpcMode, LogLevel};
+pub use guardhouse_protocol::{Channel, Config, FeedbackResult, IpcMode, LogLevel, Namespace};
 pub use sentry;
 pub use uuid::Uuid;
 

@@ -226,6 +226,20 @@ impl Streams {
         }
     }
 
+    /// A stream cannot be sent to its end.
+    pub(crate) fn lose(
+        &mut self,
+        renderer: Uuid,
+        id: MessageId,
+        reason: Reason,
+        store: &mut impl Store,
+    ) {
+        let known = self.renderers.get_mut(&renderer);
+        if let Some(open) = known.and_then(|known| known.open.remove(&id)) {
+            store.lose(open.stream, reason);
+        }
+    }
+
     /// A renderer is no more, and with it what it has not sent to the end.
     pub fn forget(&mut self, renderer: Uuid, store: &mut impl Store) {
         let known = self.renderers.remove(&renderer).unwrap_or_default();

@@ -4,6 +4,7 @@
 //! nothing to do. It dies of nothing: a panic, of ours or of a function of the application that it
 //! calls, costs the message at hand.
 
+mod attaching;
 mod batch;
 mod closing;
 mod ends;
@@ -43,6 +44,8 @@ use crate::merge::{Merge, OWN_CONTEXT};
 use crate::options::{GetRendererName, RendererInfo};
 use crate::outbox::Outbox;
 use crate::streams::Streams;
+use attaching::Attaching;
+pub(crate) use attaching::{Attach, Attached};
 use batch::Batch;
 use closing::Closing;
 use flushes::Flushes;
@@ -174,6 +177,7 @@ struct Watch {
     heartbeats: Heartbeats,
     concern: ends::Concern,
     streams: Streams,
+    attaching: Attaching,
     listeners: Option<Listeners>,
     consent: orders::Consent,
     dice: Random,
@@ -216,6 +220,7 @@ impl Watch {
             heartbeats: Heartbeats::new(),
             concern: orders.concern,
             streams: Streams::default(),
+            attaching: Attaching::default(),
             listeners: orders.listeners,
             gone: VecDeque::new(),
             consent,
@@ -252,6 +257,7 @@ impl Watch {
                 if let Some(outbox) = &mut self.outbox {
                     self.life.handle_time(outbox);
                 }
+                self.give_up_attaching();
                 // What was acknowledged is told to renderers, which would hand it over again otherwise.
                 for _ in 0..TURNS_AT_THE_END {
                     tokio::task::yield_now().await;
@@ -303,6 +309,7 @@ impl Watch {
             () = sent => {}
             () = mirrored => {}
             () = disturbed => {}
+            () = self.attaching.read() => {}
             () = self.house.doorway().visited() => {}
             () = timer => {}
         }
@@ -316,6 +323,7 @@ impl Watch {
         }
         self.look_after_natives(now);
         self.look_after_threads(now);
+        self.go_on_attaching();
         let mut losses = self.intake.take_losses();
         losses.add(&self.house.take_losses());
         if self.batch.is_due(now) {
@@ -337,9 +345,9 @@ impl Watch {
             self.life.handle_time(outbox);
             Life::conclude_dead_runs(outbox);
             let step = outbox.step();
-            self.flushes.settle(outbox, &step, now);
+            self.flushes.settle(outbox, &self.attaching, &step, now);
             if let Some(closing) = &mut self.closing {
-                closing.look(outbox, &step, now);
+                closing.look(outbox, self.attaching.is_under_way(), &step, now);
                 wakes.push(Some(closing.until()));
             }
             wakes.push(step.wake);
@@ -368,6 +376,8 @@ impl Watch {
             Visit::Message { from, channel, bytes, answer } => {
                 self.hear(&from, channel, bytes, answer);
             }
+            Visit::Feedback { envelope, answer } => self.own_feedback(envelope, answer),
+            Visit::Attach(attach) => self.attach(*attach),
             Visit::Native(call) => self.native(call),
             #[cfg(unix)]
             Visit::Inherited(socket) => crate::ipc::serve_inherited(&self.house, socket),
@@ -376,7 +386,9 @@ impl Watch {
             Visit::Flush { deadline, sent } => {
                 self.send_batch();
                 match &mut self.outbox {
-                    Some(outbox) => self.flushes.add(outbox, deadline, sent),
+                    Some(outbox) => {
+                        self.flushes.add(outbox, self.attaching.next(), deadline, sent);
+                    }
                     None => sent.keep(true),
                 }
             }

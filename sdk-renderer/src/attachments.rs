@@ -8,6 +8,7 @@ use std::io::{self, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use guardhouse_process::attach::AttachmentAnswer;
 use guardhouse_process::doorway::{self, Promised};
 use guardhouse_process::losses::Reason;
 use guardhouse_protocol::limits::FILENAME_BYTES;
@@ -16,22 +17,6 @@ use sentry::protocol::Attachment;
 
 use crate::house::{Answering, House, Told};
 use crate::losses;
-
-/// What became of an attachment that was handed over piece by piece.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum AttachmentAnswer {
-    /// Main has all of it on disk.
-    Taken {
-        /// So many bytes.
-        bytes: u64,
-    },
-    /// Main will not take it. The text says why.
-    Declined(String),
-    /// Main did not get all of it: it was away for too long, the process has ended, or the reader has
-    /// failed.
-    Lost,
-}
 
 /// Tells whoever waits, and counts what is lost.
 pub(crate) fn answering(

@@ -24,6 +24,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
+use guardhouse_process::attach::Source;
 use guardhouse_process::losses::{Losses, Reason};
 use guardhouse_protocol::frame::MessageId;
 use guardhouse_protocol::limits::MESSAGE_WINDOW;
@@ -35,8 +36,6 @@ use crate::house::{Answering, Told};
 use crate::losses::message;
 use scope::Statement;
 use streams::Streams;
-
-pub(crate) use streams::{Source, read_piece};
 
 /// The ids of messages without an answer lie so close together. It is less than main remembers, so that
 /// the scope and the start, which a new main hears first, have room too.

@@ -6,19 +6,20 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use guardhouse_process::attach::{self, AttachOptions, AttachmentAnswer, known_size};
 use guardhouse_process::doorway::{deadline_in, promise};
+use guardhouse_process::feedback::{self, Feedback};
 use guardhouse_process::losses::Reason;
+use guardhouse_process::receipt::{Receipt, receipt};
 use guardhouse_process::running;
 use guardhouse_protocol::limits::ENVELOPE_MESSAGE_BYTES;
-use guardhouse_protocol::{Channel, FeedbackResult, StreamOpening};
+use guardhouse_protocol::{Channel, FeedbackResult};
 use sentry::{Client, TransactionContext};
 
-use crate::attachments::{self, AttachmentAnswer};
-use crate::feedback::Feedback;
+use crate::attachments;
 use crate::heartbeat::Heartbeat;
 use crate::house::{Answering, House, Told, Way};
 use crate::losses;
-use crate::receipt::Receipt;
 use crate::wishes::Wishes;
 
 /// Keeps the SDK running. Dropping it hands what is left to main in the time that
@@ -78,8 +79,10 @@ impl Guard {
     /// # }
     /// ```
     pub fn send_feedback(&self, feedback: &Feedback) -> Receipt<FeedbackResult> {
-        let (promised, receipt) = Receipt::new();
-        let envelope = feedback.to_envelope();
+        let (promised, receipt) = receipt();
+        let mut trace = feedback::current_trace();
+        self.wishes.continue_in(&mut trace);
+        let envelope = feedback::envelope(feedback, &trace);
         if envelope.len() > ENVELOPE_MESSAGE_BYTES {
             self.house.lose(&losses::message(Channel::Feedback, &envelope, Reason::Invalid));
             self.house.say(format_args!(
@@ -108,24 +111,33 @@ impl Guard {
     /// # fn attach(guard: &guardhouse_renderer::Guard) -> Result<(), Box<dyn std::error::Error>> {
     /// use std::fs::File;
     ///
-    /// use guardhouse_renderer::{EventId, StreamOpening, sentry};
+    /// use guardhouse_renderer::{AttachOptions, sentry};
     ///
     /// let event = sentry::capture_message("the export failed", sentry::Level::Error);
-    /// let opening = StreamOpening::new("export.log", EventId::from_uuid(event))?
-    ///     .with_content_type("text/plain")?;
-    /// let receipt = guard.attach(opening, File::open("export.log")?);
+    /// let options = AttachOptions::new("export.log", event).content_type("text/plain");
+    /// let receipt = guard.attach(options, File::open("export.log")?);
     /// # drop(receipt);
     /// # Ok(())
     /// # }
     /// ```
     pub fn attach(
         &self,
-        opening: StreamOpening,
+        options: AttachOptions,
         source: impl Read + Send + 'static,
     ) -> Receipt<AttachmentAnswer> {
-        let (promised, receipt) = Receipt::new();
-        let answer = attachments::answering(promised, &self.house, opening.size());
-        self.house.stream(opening, Box::new(source), answer);
+        let (promised, receipt) = receipt();
+        let size = known_size(&options);
+        match attach::opening(&options) {
+            Ok(opening) => {
+                let answer = attachments::answering(promised, &self.house, size);
+                self.house.stream(opening, Box::new(source), answer);
+            }
+            Err(error) => {
+                self.house.lose(&losses::attachment(size.unwrap_or(0), Reason::Invalid));
+                self.house.say(format_args!("an attachment was dropped: {error}"));
+                promised.keep(AttachmentAnswer::Declined(error.to_string()));
+            }
+        }
         receipt
     }
 

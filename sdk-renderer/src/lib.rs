@@ -38,7 +38,6 @@ mod courier;
 mod error;
 #[cfg(all(test, unix))]
 mod fake_main;
-mod feedback;
 mod guard;
 mod heartbeat;
 mod house;
@@ -46,27 +45,26 @@ mod init;
 mod integration;
 mod losses;
 mod options;
-mod receipt;
 mod thread;
 mod transport;
 mod ways;
 mod wishes;
 
+pub use guardhouse_process::attach::{AttachOptions, AttachmentAnswer};
+pub use guardhouse_process::feedback::Feedback;
+pub use guardhouse_process::receipt::Receipt;
 pub use guardhouse_process::scope::{
     Scope, add_breadcrumb, clear_breadcrumbs, configure_scope, set_context, set_extra, set_tag,
     set_user,
 };
 pub use guardhouse_protocol::frame::Role;
 pub use guardhouse_protocol::scope::Attachment;
-pub use guardhouse_protocol::{EventId, FeedbackResult, IpcMode, StreamOpening};
+pub use guardhouse_protocol::{FeedbackResult, IpcMode, Namespace};
 pub use sentry;
 
-pub use attachments::AttachmentAnswer;
 pub use error::InitError;
-pub use feedback::Feedback;
 pub use guard::Guard;
 pub use heartbeat::Heartbeat;
 pub use house::Way;
 pub use init::init;
 pub use options::Options;
-pub use receipt::Receipt;

@@ -20,10 +20,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
-use guardhouse_process::helper_thread;
+use guardhouse_process::attach::{Source, read_aside};
 use guardhouse_process::probe::Probe;
 use guardhouse_protocol::frame::{RendererName, Role};
 use guardhouse_protocol::{Channel, Config, IpcMode, Namespace, Trace};
@@ -31,7 +31,7 @@ use sentry::Hub;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
-use crate::courier::{Bounds, Courier, MOST_ITEMS, Said, Source, read_piece};
+use crate::courier::{Bounds, Courier, MOST_ITEMS, Said};
 use crate::house::House;
 use crate::ways::{Heard, Identity, Line, NoWay, Search, Ways, inherited};
 use closing::Closing;
@@ -104,29 +104,6 @@ impl Drop for CloseDoorway<'_> {
 
 /// What reading a piece of a stream has brought.
 type Read = (u64, Option<(Source, Bytes, bool)>);
-
-/// How often a piece is tried to be read where the system gives no thread, each time twice as long after the
-/// time before.
-const TRIES: u32 = 10;
-/// So long after the first time.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-
-/// Reads on a thread of its own, since whoever hands out the piece may take its time. Nothing if there is
-/// no thread for long.
-async fn on_a_thread<T, F>(mut read: F) -> Option<T>
-where
-    T: Send + 'static,
-    F: FnOnce() -> Option<T> + Send + 'static,
-{
-    for time in 0..TRIES {
-        match helper_thread::run(read) {
-            Ok(piece) => return piece.await.ok().flatten(),
-            Err((_, not_done)) => read = not_done,
-        }
-        tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(time)).await;
-    }
-    None
-}
 
 /// Everything that the thread has.
 struct Post {
@@ -310,8 +287,7 @@ impl Post {
         self.feed();
         while let Some((key, source)) = self.courier.poll_read() {
             // It is the application's, and may wait or panic; either costs the stream only.
-            let read = move || catch_unwind(AssertUnwindSafe(|| read_piece(source))).ok().flatten();
-            self.reading.spawn(async move { (key, on_a_thread(read).await) });
+            self.reading.spawn(async move { (key, read_aside(source).await) });
         }
         wakes.push(self.connecting.step(now, self.line.as_ref()));
         wakes.push(self.keeping.step(now, &mut self.courier, self.line.is_some(), &self.house));

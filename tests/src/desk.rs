@@ -11,6 +11,7 @@
 //! | `event RENDERER ID TEXT` | `answer ID taken` | a renderer reports an event |
 //! | `scope RENDERER JSON` | `answer scope taken` | a renderer says its scope |
 //! | `envelope RENDERER TEXT`, `feedback …` | `answer envelope …` | `\n` stands for a newline |
+//! | `own-feedback TEXT`, `attach EVENT BYTES …` | `feedback JSON`, `attached …` | of main, [when it is known](crate::handed) |
 //! | `gone RENDERER` | `done` | a renderer is gone |
 //! | `fill NUMBER`, `flood NUMBER` | `done` | main captures so many messages, so many renderers report |
 //! | `beside flush MS`, `beside capture TEXT` | `done` | on another thread, without waiting for it |

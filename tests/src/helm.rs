@@ -13,7 +13,7 @@
 //! | `transaction NAME` | `trace HEADER` | continues main's trace, and ends at once |
 //! | `headers` | `headers NAME=VALUE …` | of main's trace |
 //! | `feedback TEXT` | `feedback JSON` | when there is an answer |
-//! | `attach EVENT BYTES` | `attached taken BYTES`, `attached declined WHY`, `attached lost` | when it is known |
+//! | `attach EVENT BYTES …` | `attached taken BYTES`, `attached declined WHY`, `attached lost` | [when it is known](crate::handed) |
 //! | `watch NAME`, `beat NAME`, `pause NAME`, `resume NAME`, `unwatch NAME` | `done` | a heartbeat |
 //! | `flush MS`, `close MS`, `drop` | `flushed BOOL MS`, `closed BOOL MS`, `dropped MS` | after the end also `left THREADS` |
 //! | `panic TEXT`, `abort TEXT` | `panicked MS`, nothing | a thread panics, and the process aborts; without a text it only aborts |

@@ -5,6 +5,7 @@
 //! so that what one finds the other keeps.
 //! [`disk`] is one that hangs.
 //! [`children`] are the processes that a desk starts.
+//! [`handed`] is what both kinds of processes hand over besides what they capture.
 //! [`sentry`] is a Sentry on this computer that says what arrived, and behaves as badly as it is told.
 //! [`desk`] is a main process that does what it is told, [`helm`] a child process that does; [`talk`] is
 //! how they answer, and `wire` a renderer made by hand.
@@ -15,6 +16,7 @@ pub mod corpus;
 pub mod desk;
 #[cfg(unix)]
 pub mod disk;
+pub mod handed;
 pub mod helm;
 pub mod oracle;
 pub mod sentry;

@@ -32,8 +32,11 @@ impl Closing {
     }
 
     /// Looks whether there is something to wait for.
-    pub(super) fn look(&mut self, outbox: &Outbox, step: &Step, now: Instant) {
-        if outbox.has_sent_all(self.until) {
+    /// What is being attached is waited for even if nothing can be sent.
+    pub(super) fn look(&mut self, outbox: &Outbox, is_attaching: bool, step: &Step, now: Instant) {
+        if is_attaching {
+            self.is_sent = (now >= self.until).then_some(false);
+        } else if outbox.has_sent_all(self.until) {
             self.is_sent = Some(true);
         } else if now >= self.until || step.cannot_send_before(self.until) {
             self.is_sent = Some(false);

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use guardhouse_process::doorway::Promised;
 
+use super::attaching::Attaching;
 use crate::outbox::{EntryId, Outbox, Step};
 
 /// All who wait.
@@ -16,26 +17,44 @@ pub(super) struct Flushes {
 struct Flush {
     /// The last that has to be sent; not known while what earlier runs left is not.
     last: Option<Option<EntryId>>,
+    /// What the first attachment is called that it does not wait for.
+    attachment: u64,
     deadline: Instant,
     sent: Promised<bool>,
 }
 
 impl Flushes {
     /// Somebody waits.
-    pub(super) fn add(&mut self, outbox: &mut Outbox, deadline: Instant, sent: Promised<bool>) {
+    pub(super) fn add(
+        &mut self,
+        outbox: &mut Outbox,
+        attachment: u64,
+        deadline: Instant,
+        sent: Promised<bool>,
+    ) {
         outbox.hurry();
-        self.waiting.push(Flush { last: None, deadline, sent });
+        self.waiting.push(Flush { last: None, attachment, deadline, sent });
     }
 
     /// Answers those for whom everything is sent, and those for whom it cannot be in time.
-    pub(super) fn settle(&mut self, outbox: &Outbox, step: &Step, now: Instant) {
+    pub(super) fn settle(
+        &mut self,
+        outbox: &Outbox,
+        attaching: &Attaching,
+        step: &Step,
+        now: Instant,
+    ) {
         for mut flush in std::mem::take(&mut self.waiting) {
-            if flush.last.is_none() && outbox.has_concluded() {
+            let is_attached = !attaching.has_before(flush.attachment);
+            if flush.last.is_none() && is_attached && outbox.has_concluded() {
                 flush.last = Some(outbox.newest());
             }
+            // While something is read there may be nothing to send yet, which says nothing of the network.
+            let may_come = !is_attached && outbox.has_sent_all(flush.deadline);
+            let cannot_be = step.cannot_send_before(flush.deadline) && !may_come;
             if flush.last.is_some_and(|last| outbox.has_sent_up_to(last, flush.deadline)) {
                 flush.sent.keep(true);
-            } else if now >= flush.deadline || step.cannot_send_before(flush.deadline) {
+            } else if now >= flush.deadline || cannot_be {
                 flush.sent.keep(false);
             } else {
                 self.waiting.push(flush);

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use bytes::Bytes;
+use guardhouse_process::doorway::Promised;
 use guardhouse_protocol::http::Answer;
 use guardhouse_protocol::{
     Channel, Envelope, FeedbackResult, Item, ItemType, Log, Message, Metric,
@@ -54,6 +55,25 @@ impl Watch {
         }
         if let Some(envelope) = merged.envelope {
             self.store(envelope, severity, None);
+        }
+    }
+
+    /// What a user says of the application in main.
+    pub(super) fn own_feedback(&mut self, envelope: Bytes, answer: Promised<FeedbackResult>) {
+        let when_sent: WhenSent = Box::new(|sent| answer.keep(feedback_result(sent)));
+        let Ok(envelope) = Envelope::parse(envelope) else {
+            // It is written here, so it can be read.
+            self.house.count_lost(Reason::InternalSdkError);
+            return when_sent(None);
+        };
+        let scope = self.scope_for(Process::Main);
+        let merged = self.merge.main(envelope, &scope, self.house.own_scope.now());
+        if let Some(outbox) = &mut self.outbox {
+            outbox.count(&merged.losses);
+        }
+        match merged.envelope {
+            Some(envelope) => drop(self.store(envelope, None, Some(when_sent))),
+            None => when_sent(None),
         }
     }
 

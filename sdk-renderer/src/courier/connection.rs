@@ -1,11 +1,11 @@
 //! What a connection is told, and what main answers.
 
 use bytes::Bytes;
+use guardhouse_process::attach::Source;
 use guardhouse_protocol::frame::{Frame, MessageId};
 use guardhouse_protocol::{Channel, Config, FlushResult, Trace};
 use uuid::Uuid;
 
-use super::streams::Source;
 use super::{Courier, Flush, Item, Said, WINDOW, take_first, take_id};
 use crate::house::Told;
 

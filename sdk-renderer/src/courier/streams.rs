@@ -7,11 +7,11 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::io::Read;
 
 use bytes::Bytes;
+use guardhouse_process::attach::Source;
 use guardhouse_protocol::frame::{Frame, MessageId};
-use guardhouse_protocol::limits::{CHUNK_BYTES, STREAM_BYTES, STREAM_WINDOW_BYTES};
+use guardhouse_protocol::limits::{STREAM_BYTES, STREAM_WINDOW_BYTES};
 use guardhouse_protocol::{Channel, StreamOpening};
 
 use crate::house::{Answering, Told};
@@ -21,9 +21,6 @@ const AT_ONCE: usize = 4;
 
 /// So many are held at most. Each has a source of the application's, such as an open file.
 const MOST: usize = 64;
-
-/// Where the bytes of a stream come from.
-pub(crate) type Source = Box<dyn Read + Send>;
 
 /// All streams of the process.
 #[derive(Debug, Default)]
@@ -259,11 +256,4 @@ impl fmt::Debug for Stream {
         let (durable, end) = (self.durable, self.end);
         write!(f, "Stream({:?}, {:?}, {durable} of {end} durable)", self.id, self.phase)
     }
-}
-
-/// Reads a piece, and says whether the source ends with it. It may wait for whatever the source does.
-pub(crate) fn read_piece(mut source: Source) -> Option<(Source, Bytes, bool)> {
-    let mut piece = Vec::new();
-    let read = source.by_ref().take(CHUNK_BYTES as u64).read_to_end(&mut piece).ok()?;
-    Some((source, piece.into(), read < CHUNK_BYTES))
 }

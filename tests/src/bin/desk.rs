@@ -11,7 +11,10 @@ use std::time::{Duration, Instant};
 use guardhouse_main::outbox::spool::{Hook, Step};
 use guardhouse_main::sentry::{self, Breadcrumb, Level};
 use guardhouse_main::session::SessionMode;
-use guardhouse_main::{Channel, Guard, MessageAnswer, Options, RendererInfo, Uuid, app, init};
+use guardhouse_main::{
+    Channel, Feedback, Guard, MessageAnswer, Options, RendererInfo, Uuid, app, init,
+};
+use guardhouse_tests::handed::{attachment, say_attached, say_feedback};
 use guardhouse_tests::talk::{say, threads, threads_left};
 
 fn main() -> ExitCode {
@@ -205,6 +208,11 @@ fn obey(guard: &Guard, word: &str, rest: &str) {
         }
         "feedback" => {
             post(guard, first, Channel::Feedback, second.replace("\\n", "\n"), "feedback");
+        }
+        "own-feedback" => say_feedback(guard.send_feedback(&Feedback::new(rest))),
+        "attach" => {
+            let (options, source) = attachment(rest);
+            say_attached(guard.attach(options, source));
         }
         "gone" => {
             guard.renderer_gone(renderer(first).id);

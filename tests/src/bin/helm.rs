@@ -2,7 +2,7 @@
 //! standard output what came of it. `guardhouse_tests::helm` is the other end, and lists the words.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use guardhouse_renderer::sentry::protocol::{Context, Map, User, Value};
 use guardhouse_renderer::sentry::{self, Breadcrumb, Level};
 use guardhouse_renderer::{
-    Attachment, AttachmentAnswer, Feedback, Guard, Heartbeat, Options, Role, StreamOpening,
-    configure_scope, init, set_tag,
+    Attachment, Feedback, Guard, Heartbeat, Options, Role, configure_scope, init, set_tag,
 };
+use guardhouse_tests::handed::{attachment, say_attached, say_feedback};
 use guardhouse_tests::talk::{say, threads, threads_left};
 
 /// So long an answer is waited for that comes when it comes.
@@ -181,27 +181,10 @@ fn obey(guard: &Guard, word: &str, rest: &str) {
             let headers = headers.iter().map(|(name, value)| format!(" {name}={value}"));
             say(&format!("headers{}", headers.collect::<String>()));
         }
-        // Both are answered when there is an answer, and other words are heard meanwhile.
-        "feedback" => {
-            let receipt = guard.send_feedback(&Feedback::new(rest));
-            std::thread::spawn(move || match receipt.wait(PATIENCE) {
-                Some(result) => say(&format!("feedback {}", result.to_json())),
-                None => say("feedback none"),
-            });
-        }
+        "feedback" => say_feedback(guard.send_feedback(&Feedback::new(rest))),
         "attach" => {
-            let event = first.parse().expect("the id of an event");
-            let bytes: u64 = second.parse().expect("a number of bytes");
-            let opening = StreamOpening::new("attached.bin", event).expect("a good name");
-            let receipt = guard.attach(opening, io::repeat(b'x').take(bytes));
-            std::thread::spawn(move || {
-                say(&match receipt.wait(PATIENCE) {
-                    Some(AttachmentAnswer::Taken { bytes }) => format!("attached taken {bytes}"),
-                    Some(AttachmentAnswer::Declined(why)) => format!("attached declined {why}"),
-                    Some(AttachmentAnswer::Lost) => "attached lost".to_owned(),
-                    other => format!("attached {other:?}"),
-                });
-            });
+            let (options, source) = attachment(rest);
+            say_attached(guard.attach(options, source));
         }
         "flush" => {
             let start = Instant::now();

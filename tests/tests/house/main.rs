@@ -5,6 +5,7 @@ use guardhouse_tests::sentry::Sentry;
 
 mod debug;
 mod failing;
+mod handed;
 #[cfg(unix)]
 mod hung_disk;
 #[cfg(unix)]

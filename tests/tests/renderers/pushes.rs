@@ -45,6 +45,26 @@ fn feedback_is_answered_with_what_sentry_said() {
 }
 
 #[test]
+fn feedback_of_a_child_is_of_rust_and_belongs_to_the_trace_of_its_events() {
+    let mut house = House::start(&[]);
+    let mut child = house.child("page", &[]);
+    let headers = child.ask("headers");
+    assert_eq!(child.ask("feedback It works."), r#"feedback {"statusCode":200}"#);
+    assert!(child.close());
+    house.close();
+    let feedback = &house.sentry.items("feedback")[0];
+    assert_eq!(feedback["tags"]["event.origin"], "rust");
+    assert_eq!(feedback["tags"]["event.process"], "page");
+    assert_eq!(feedback["contexts"]["trace"]["trace_id"], trace_in(&headers));
+    let requests = house.sentry.requests();
+    let envelopes = requests.iter().filter_map(|request| request.envelope.as_ref().ok());
+    let mut all = envelopes.filter(|envelope| envelope.items[0].kind() == "feedback");
+    let header = &all.next().expect("it has arrived").header["trace"];
+    assert_eq!(header["trace_id"], trace_in(&headers));
+    assert_eq!(header["release"], "desk@5.1.0");
+}
+
+#[test]
 fn a_child_continues_the_trace_of_main() {
     let mut house = House::start(&[]);
     let mut child = house.child("page", &[]);

@@ -1,5 +1,6 @@
 //! Streams, and connections that break.
 
+use guardhouse_process::attach::read_piece;
 use guardhouse_protocol::{EventId, StreamResult};
 
 use super::*;

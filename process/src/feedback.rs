@@ -3,16 +3,15 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use sentry::protocol::Attachment;
+use sentry::Hub;
+use sentry::protocol::{Attachment, TraceContext};
 use sentry::types::Uuid;
 use serde_json::{Map, Value, json};
 
-/// What a user says about the application. [`Guard::send_feedback`](crate::Guard::send_feedback) sends
-/// it.
+/// What a user says about the application. `Guard::send_feedback` sends it.
 ///
 /// ```
-/// use guardhouse_renderer::Feedback;
-///
+/// # use guardhouse_process::feedback::Feedback;
 /// let feedback = Feedback::new("The export button does nothing.")
 ///     .name("Ada")
 ///     .contact_email("ada@example.com");
@@ -66,29 +65,49 @@ impl Feedback {
         self.members.insert(member.to_owned(), value.into());
         self
     }
+}
 
-    /// The envelope that says it. `sentry` has no such item, so it is written here.
-    pub(crate) fn to_envelope(&self) -> Bytes {
-        let id = Uuid::new_v4().simple().to_string();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        let event = json!({
-            "event_id": id,
-            "timestamp": now,
-            "platform": "native",
-            "level": "info",
-            "contexts": { "feedback": self.members },
-        })
-        .to_string();
-        let header = json!({ "event_id": id });
-        let item = json!({ "type": "feedback", "length": event.len() });
-        let mut envelope = format!("{header}\n{item}\n{event}\n").into_bytes();
-        for attachment in &self.attachments {
-            // Writing to memory does not fail.
-            let _ = attachment.to_writer(&mut envelope);
-            envelope.push(b'\n');
-        }
-        envelope.into()
+/// The envelope that says it, as a part of a trace. `sentry` has no such item, so it is written here.
+pub fn envelope(feedback: &Feedback, trace: &TraceContext) -> Bytes {
+    let id = Uuid::new_v4().simple().to_string();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let event = json!({
+        "event_id": id,
+        "timestamp": now,
+        "platform": "native",
+        "level": "info",
+        // By this main knows that it is from Rust. It puts its own name there.
+        "sdk": { "name": "sentry.rust" },
+        "contexts": { "feedback": feedback.members, "trace": trace },
+    })
+    .to_string();
+    // What else belongs there main knows, which has the DSN.
+    let header = json!({ "event_id": id, "trace": { "trace_id": trace.trace_id } });
+    let item = json!({ "type": "feedback", "length": event.len() });
+    let mut envelope = format!("{header}\n{item}\n{event}\n").into_bytes();
+    for attachment in &feedback.attachments {
+        // Writing to memory does not fail.
+        let _ = attachment.to_writer(&mut envelope);
+        envelope.push(b'\n');
     }
+    envelope.into()
+}
+
+/// The trace that is going on on this thread: that of its span, else that of its scope.
+pub fn current_trace() -> TraceContext {
+    let mut context = TraceContext::default();
+    let header = Hub::current().configure_scope(|scope| {
+        let mut headers = scope.iter_trace_propagation_headers();
+        headers.find(|(name, _)| *name == "sentry-trace").map(|(_, value)| value)
+    });
+    let mut parts = header.iter().flat_map(|header| header.split('-'));
+    if let Some(trace) = parts.next().and_then(|id| id.parse().ok()) {
+        context.trace_id = trace;
+    }
+    if let Some(span) = parts.next().and_then(|id| id.parse().ok()) {
+        context.span_id = span;
+    }
+    context
 }
 
 #[cfg(test)]
@@ -104,12 +123,18 @@ mod tests {
             .name("Ada")
             .about(about)
             .attachment(Attachment { buffer: b"\x89PNG\n".to_vec(), ..Attachment::default() });
-        let message = Message::parse(Channel::Feedback, feedback.to_envelope()).unwrap();
+        let trace = TraceContext::default();
+        let message = Message::parse(Channel::Feedback, envelope(&feedback, &trace)).unwrap();
         let Message::Feedback(envelope) = message else { panic!("{message:?}") };
         assert!(envelope.assess().iter().all(|verdict| verdict.is_sound()));
         let types: Vec<_> = envelope.items().iter().map(Item::item_type).collect();
         assert_eq!(types, [ItemType::Feedback, ItemType::Attachment]);
         let event: Value = serde_json::from_slice(envelope.items()[0].payload()).unwrap();
+        assert_eq!(event["contexts"]["trace"]["trace_id"], trace.trace_id.to_string());
+        let bytes = envelope.to_bytes();
+        let header = bytes.split(|byte| *byte == b'\n').next().unwrap();
+        let header: Value = serde_json::from_slice(header).unwrap();
+        assert_eq!(header["trace"]["trace_id"], trace.trace_id.to_string());
         let said = &event["contexts"]["feedback"];
         assert_eq!(said["message"], "It\nbreaks \"often\".");
         assert_eq!(said["associated_event_id"], about.simple().to_string());
