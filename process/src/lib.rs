@@ -24,6 +24,7 @@ mod clock;
 mod debug;
 pub mod doorway;
 pub mod feedback;
+pub mod file_lock;
 pub mod helper_thread;
 mod hook;
 pub mod link;

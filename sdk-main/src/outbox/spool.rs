@@ -54,6 +54,7 @@ pub use put::{Placed, Put};
 pub use read::{Rest, Sending};
 pub use run_record::RunFacts;
 use side::Sides;
+use slots::SlotFile;
 use step::Steps;
 #[doc(hidden)]
 pub use step::{Hook, Step};
@@ -134,6 +135,12 @@ impl Default for Limits {
 /// first what is only attached to something. A newcomer pushes out nothing that is more urgent than
 /// itself; it is refused and counted instead.
 ///
+/// That holds for the [`Limits`]. A full disk is another matter: who fills it may take whatever room is
+/// made. There an entry is given up only for something more urgent than itself, only if that gets
+/// enough room by it, and not again before the disk has taken something. Everything else is kept in
+/// memory. The counts of what is lost have their room on disk from the start, so they can be written
+/// down always, and nothing is deleted before they are.
+///
 /// A stream that [grows](Self::begin_stream) pushes out nothing at all, and makes room for whatever
 /// else comes: a renderer that sends much takes nothing from others.
 ///
@@ -158,7 +165,11 @@ pub struct Spool {
     ledger: Ledger,
     /// Whether the ledger holds something that its file does not.
     is_ledger_new: bool,
-    has_reserve: bool,
+    ledger_file: SlotFile,
+    /// Whether a power cut leaves the ledger as it is.
+    is_ledger_synced: bool,
+    /// Whether room that was made on a full disk did not help, and nothing was written since.
+    is_room_taken: bool,
     /// Files that a power cut may still take.
     unsynced: Vec<String>,
     /// What other parts of main keep here.
@@ -206,6 +217,7 @@ impl Spool {
     fn open_with(cache_dir: &Path, limits: Limits, steps: Steps) -> Result<Self, SpoolError> {
         let runs = cache_dir.join("runs");
         let own = Folder::create(&runs, &steps)?;
+        let ledger_file = make_ledger(&own, &Ledger::default())?;
         Ok(Self {
             runs,
             own,
@@ -216,7 +228,9 @@ impl Spool {
             next: 1,
             ledger: Ledger::default(),
             is_ledger_new: false,
-            has_reserve: false,
+            ledger_file,
+            is_ledger_synced: true,
+            is_room_taken: false,
             unsynced: Vec::new(),
             sides: Sides::new(),
             undeleted: Vec::new(),
@@ -293,9 +307,9 @@ impl Spool {
         self.table.bring_back(now);
         let max_age = u64::try_from(self.limits.max_age.as_millis()).unwrap_or(u64::MAX);
         let old = self.table.older_than(now.saturating_sub(max_age));
-        self.lose_all(&old, Reason::CacheOverflow);
+        let given_up = self.give_up(&old, Reason::CacheOverflow);
         self.keep_ledger();
-        old
+        given_up
     }
 
     fn next_id(&mut self) -> EntryId {
@@ -305,12 +319,29 @@ impl Spool {
     }
 }
 
+/// Makes the file of a ledger, whose room is taken now, so that what is lost on a full disk can be
+/// written down. If it cannot be made, nothing is left of the folder.
+fn make_ledger(own: &Folder, ledger: &Ledger) -> Result<SlotFile, SpoolError> {
+    own.slots(name::LEDGER, ledger::CAPACITY, ledger.to_json().text().as_bytes()).map_err(
+        |source| {
+            let _ = own.remove_if_empty();
+            SpoolError::new(&own.path(""), source)
+        },
+    )
+}
+
 impl Drop for Spool {
     fn drop(&mut self) {
+        if !self.own.is_ours() {
+            return;
+        }
         self.try_again();
         // Nobody was told that they are kept, so they are sent to the next run again.
         self.drop_streams();
-        let _ = self.own.remove(name::RESERVE);
+        self.lose_memory();
+        if self.ledger.is_empty() {
+            let _ = self.own.remove(name::LEDGER);
+        }
         // If something is left, it is for the next start.
         let _ = self.own.remove_if_empty();
     }

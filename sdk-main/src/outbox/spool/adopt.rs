@@ -130,7 +130,8 @@ impl Spool {
         let dead = self.adoption.dead.iter().find(|(_, dead)| dead.run == run);
         let Some((folder, _)) = dead else { return Vec::new() };
         let names = own_keyed(folder).unwrap_or_default();
-        let read = |name: &Name| Envelope::parse(folder.read(&name.envelope()).ok()?).ok();
+        let read =
+            |name: &Name| Envelope::parse(folder.read(&name.envelope(), name.length).ok()?).ok();
         names.iter().filter_map(read).collect()
     }
 
@@ -205,21 +206,27 @@ impl Spool {
     /// Counts a dead run's ledger in. Files that it names are counted by it, and go first.
     fn adopt_ledger(&mut self, folder: &Folder) -> io::Result<()> {
         let run = folder.run();
-        let bytes = match folder.read(LEDGER) {
+        let bytes = match folder.read_slots(LEDGER) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            // Nobody of us has put that there, so nothing is counted in it.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => None,
             bytes => bytes?,
         };
-        let Some(ledger) = Ledger::parse(&bytes) else {
+        let Some(ledger) = bytes.and_then(|bytes| Ledger::parse(&bytes)) else {
             let aside = format!("{run}{ADOPTED_LEDGER}{CORRUPT}");
             return folder.hand_over(LEDGER, &self.own, &aside);
         };
         // Nothing but what a ledger counts in, whatever somebody has written into it.
         let is_counted = |file: &&String| {
             !file.contains(['/', '\\'])
-                && matches!(name::kind(file), Kind::Lost(..) | Kind::Broken(_) | Kind::Ledger)
+                && matches!(name::kind(file), Kind::Envelope(_) | Kind::Broken(_) | Kind::Ledger)
         };
         for file in ledger.included.iter().filter(is_counted) {
             folder.forget(file)?;
+        }
+        if ledger.losses.is_empty() {
+            return folder.remove(LEDGER);
         }
         let file = format!("{run}{ADOPTED_LEDGER}");
         folder.hand_over(LEDGER, &self.own, &file)?;
@@ -237,16 +244,11 @@ impl Spool {
         let folder = &dying.folder;
         match kind {
             // Of a stream that was not complete, whoever sends it was not told that it is kept.
-            Kind::Temp | Kind::Stream | Kind::Reserve => folder.remove(file)?,
+            Kind::Temp | Kind::Stream => folder.remove(file)?,
             Kind::Side(_) | Kind::Unknown => {}
             // The outcomes of a run stay until it is concluded, so that none is made twice.
             Kind::Envelope(name) if !dying.sides.is_empty() && is_own_keyed(folder, &name) => {}
             Kind::Envelope(name) => return self.adopt_envelope(folder, file, name, now),
-            Kind::Lost(name, reason) => {
-                if self.hand_over(folder, file, file)? {
-                    self.count_lost(file.to_owned(), &name, reason);
-                }
-            }
             Kind::Broken(name) => {
                 if self.hand_over(folder, file, file)? {
                     return Ok(self.mend(&name));
@@ -254,7 +256,8 @@ impl Spool {
             }
             Kind::Ledger => {
                 if self.hand_over(folder, file, file)? {
-                    let ledger = self.own.read(file).ok().and_then(|b| Ledger::parse(&b));
+                    let ledger = self.own.read_slots(file).ok().flatten();
+                    let ledger = ledger.and_then(|bytes| Ledger::parse(&bytes));
                     self.include(file.to_owned(), &ledger.unwrap_or_default().losses);
                 }
             }
@@ -323,8 +326,9 @@ impl Spool {
             is_in_memory: false,
         };
         let excess = self.table.victims_for(Priority::Crash, 0, room).unwrap_or_default();
-        self.lose_victims(&excess, Reason::CacheOverflow);
-        excess.entries
+        let mut evicted = Vec::new();
+        self.give_up_victims(excess, Reason::CacheOverflow, &mut evicted);
+        evicted
     }
 }
 

@@ -27,6 +27,8 @@ pub enum SpoolFault {
     ReadOnly,
     /// The disk, or the user's share of it, is full.
     Full,
+    /// The process may not make files as large as are needed.
+    FileSizeLimit,
     /// The process has too many files open.
     TooManyOpen,
     /// The file system knows no locks, which some network file systems do not.
@@ -44,6 +46,7 @@ impl SpoolError {
             io::ErrorKind::PermissionDenied => SpoolFault::NotPermitted,
             io::ErrorKind::ReadOnlyFilesystem => SpoolFault::ReadOnly,
             _ if is_full(&source) => SpoolFault::Full,
+            io::ErrorKind::FileTooLarge => SpoolFault::FileSizeLimit,
             _ if is_out_of_files(&source) => SpoolFault::TooManyOpen,
             _ => SpoolFault::Other,
         };
@@ -81,6 +84,10 @@ impl fmt::Display for SpoolError {
                 "the file system can only be read; choose a cache directory that can be written",
             ),
             SpoolFault::Full => f.write_str("the disk is full; make room on it"),
+            SpoolFault::FileSizeLimit => f.write_str(
+                "the process may not make files as large as this takes (see `ulimit -f`); raise the \
+                 limit",
+            ),
             SpoolFault::TooManyOpen => f.write_str(
                 "too many files are open; close some earlier, or raise the limit of the process",
             ),

@@ -5,14 +5,16 @@
 //! ends. The lock file is there before the folder and goes after it, so a folder without one was not
 //! left by us, and may be adopted like one whose lock is free.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use guardhouse_process::file_lock::FileLock;
+use guardhouse_process::regular_file;
 use guardhouse_protocol::RunId;
 
 use super::error::SpoolError;
-use super::name::{self, Kind, TEMP};
+use super::name::{self, Kind};
 use super::slots::SlotFile;
 use super::step::{Step, Steps};
 
@@ -32,19 +34,10 @@ pub(super) struct Folder {
     runs: PathBuf,
     path: PathBuf,
     /// Unlocked last.
-    _lock: Lock,
+    _lock: FileLock,
+    /// The process that it belongs to. A forked child has a copy of what this is in.
+    pid: u32,
     steps: Steps,
-}
-
-/// The lock of a run. It is given back when this is dropped, also if a process that was started
-/// meanwhile still has a copy of the open file.
-#[derive(Debug)]
-struct Lock(File);
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        let _ = self.0.unlock();
-    }
 }
 
 impl Folder {
@@ -57,24 +50,21 @@ impl Folder {
             let run = RunId::new(uuid::Uuid::new_v4().as_u64_pair().0);
             let lock = runs.join(format!("{run}{LOCK}"));
             steps.at(Step::Lock).map_err(error)?;
-            let file = match private_file().create_new(true).write(true).open(&lock) {
-                Ok(file) => file,
+            let held = match FileLock::open(&lock, private_file().create_new(true).write(true)) {
+                Ok(held) => held,
                 Err(source) if source.kind() == io::ErrorKind::NotFound && !is_made => {
                     private_folders(runs).map_err(error)?;
                     is_made = true;
                     continue;
                 }
-                Err(source) => return Err(error(source)),
-            };
-            match file.try_lock() {
-                Ok(()) if is_same(&file, &lock) => {}
-                // Between the two calls somebody held it for a dead run's, which has nothing to adopt.
-                Ok(()) | Err(TryLockError::WouldBlock) => continue,
-                Err(TryLockError::Error(source)) => {
+                Err(source) if source.kind() == io::ErrorKind::Unsupported => {
                     let _ = fs::remove_file(&lock);
                     return Err(SpoolError::no_locks(runs, source));
                 }
-            }
+                Err(source) => return Err(error(source)),
+            };
+            // Between the two calls somebody may have held it for a dead run's, which has nothing to adopt.
+            let Some(held) = held.filter(|held| is_same(held.file(), &lock)) else { continue };
             steps.at(Step::Locked).map_err(error)?;
             let path = runs.join(run.to_string());
             if let Err(source) = private_folder().create(&path) {
@@ -83,7 +73,8 @@ impl Folder {
             }
             steps.past(Step::Opened);
             let (runs, steps) = (runs.to_owned(), steps.clone());
-            return Ok(Self { run, runs, path, _lock: Lock(file), steps });
+            let pid = std::process::id();
+            return Ok(Self { run, runs, path, _lock: held, pid, steps });
         }
         Err(error(io::Error::other("other processes keep removing the lock file of this run")))
     }
@@ -92,21 +83,18 @@ impl Folder {
     pub(super) fn adopt(runs: &Path, run: RunId, steps: &Steps) -> io::Result<Option<Self>> {
         let path = runs.join(run.to_string());
         let lock = runs.join(format!("{run}{LOCK}"));
-        let file = match OpenOptions::new().write(true).open(&lock) {
+        let held = match FileLock::open(&lock, OpenOptions::new().write(true)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound && path.exists() => {
-                private_file().create(true).truncate(false).write(true).open(&lock)?
+                FileLock::open(&lock, private_file().create(true).truncate(false).write(true))?
             }
-            opened => opened?,
+            held => held?,
         };
-        match file.try_lock() {
-            // Whoever was faster has removed the file, or done so and somebody made another one.
-            Ok(()) if is_same(&file, &lock) => {}
-            Ok(()) | Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
+        // Whoever was faster has removed the file, or done so and somebody made another one.
+        let Some(held) = held.filter(|held| is_same(held.file(), &lock)) else { return Ok(None) };
         steps.at(Step::Adopt)?;
         let (runs, steps) = (runs.to_owned(), steps.clone());
-        Ok(Some(Self { run, runs, path, _lock: Lock(file), steps }))
+        let pid = std::process::id();
+        Ok(Some(Self { run, runs, path, _lock: held, pid, steps }))
     }
 
     /// All runs that have a folder or a lock in `runs`, the dead and the living.
@@ -128,6 +116,17 @@ impl Folder {
     /// Whose folder it is.
     pub(super) const fn run(&self) -> RunId {
         self.run
+    }
+
+    /// Whether it belongs to this process, and not to the one that has forked it.
+    pub(super) fn is_ours(&self) -> bool {
+        self.pid == std::process::id()
+    }
+
+    /// Leaves everything as it is, as a process does that is killed.
+    #[cfg(test)]
+    pub(super) fn leave(&mut self) {
+        self.pid = 0;
     }
 
     /// Where a file of it is.
@@ -182,7 +181,7 @@ impl Folder {
 
     fn write_temp(&self, temp: &Path, pieces: &[&[u8]], is_durable: bool) -> io::Result<()> {
         self.steps.at(Step::Create)?;
-        let mut file = private_file().create(true).truncate(true).write(true).open(temp)?;
+        let mut file = create_anew(temp)?;
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
         if length <= GATHERED_BYTES {
             let bytes = pieces.concat();
@@ -217,7 +216,7 @@ impl Folder {
     /// Writes into a file that was begun. It is not kept open meanwhile: an application may have as
     /// many files as the system lets it.
     pub(super) fn grow(&self, name: &str, at: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).open(self.path(name))?;
+        let mut file = regular_file::open_with(&self.path(name), OpenOptions::new().write(true))?;
         file.seek(SeekFrom::Start(at))?;
         let mut rest = bytes;
         if self.steps.are_watched() {
@@ -249,17 +248,13 @@ impl Folder {
         SlotFile::read(&self.path(name))
     }
 
-    /// Writes a file that is not an envelope, as [`write`](Self::write) does.
-    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        self.write(&format!("{name}{TEMP}"), name, &[bytes], false)
-    }
-
     pub(super) fn open(&self, name: &str) -> io::Result<File> {
-        File::open(self.path(name))
+        regular_file::open(&self.path(name))
     }
 
-    pub(super) fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        fs::read(self.path(name))
+    /// Reads a file that should not have more than `most` bytes.
+    pub(super) fn read(&self, name: &str, most: u64) -> io::Result<Vec<u8>> {
+        regular_file::read_at_most(&self.path(name), most)
     }
 
     pub(super) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -333,6 +328,20 @@ fn is_same(file: &File, path: &Path) -> bool {
         // is another one is left to people who make them by hand.
         let _ = file;
         path.exists()
+    }
+}
+
+/// Makes a file of which nothing may be there but what a failed attempt has left, or somebody has
+/// planted: that goes, and is not written into.
+pub(super) fn create_anew(path: &Path) -> io::Result<File> {
+    let mut options = private_file();
+    let options = options.create_new(true).write(true);
+    match options.open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(path)?;
+            options.open(path)
+        }
+        opened => opened,
     }
 }
 

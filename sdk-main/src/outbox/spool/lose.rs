@@ -1,8 +1,8 @@
 //! What leaves the spool without being delivered: counted, and counted once.
 //!
-//! First an envelope's file is renamed to lost: from then on it is, whatever happens. Then it is
-//! counted in the ledger, which also names it. Then it is deleted. Whoever finds the file of a dead
-//! run sees by the ledger which of these steps were done.
+//! The ledger is a file that is written in place, so it can be written on a full disk as well. One
+//! write counts what is given up and names the files that are, and only then these are deleted. Whoever
+//! finds a dead run's ledger deletes what it names: that is counted, and no envelope any more.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -12,25 +12,27 @@ use guardhouse_protocol::Envelope;
 use guardhouse_protocol::json::Object;
 use guardhouse_protocol::limits::HEADER_BYTES;
 
-use super::error::is_full;
-use super::name::{self, Kind, LEDGER, Name, RESERVE};
+use super::name::{self, Kind, Mark, Name};
 use super::read::is_whole;
 use super::table::Victims;
-use super::{Place, Spool, Step};
+use super::{Held, Place, Spool, Step};
 use crate::losses::{Category, Losses, Reason};
 use crate::outbox::EntryId;
 
-/// How many bytes are kept free for the ledger.
-const RESERVE_BYTES: usize = 4096;
+/// How many entries are given up with one write: the ledger names their files, and has to fit its slot.
+const AT_ONCE: usize = 16;
 
 /// How much is kept for people to look at, of what was damaged.
 const CORRUPT_FILES: usize = 10;
 const CORRUPT_BYTES: u64 = 10_000_000;
 
 impl Spool {
-    /// Gives an entry up and counts what it holds.
+    /// Gives an entry up and counts what it holds. If that cannot be written down, the file stays, and
+    /// the next start finds it again.
     pub fn lose(&mut self, id: EntryId, reason: Reason) {
-        self.lose_all(&[id], reason);
+        if self.give_up(&[id], reason).is_empty() {
+            self.table.remove(id);
+        }
         self.keep_ledger();
     }
 
@@ -46,6 +48,11 @@ impl Spool {
         &self.ledger.losses
     }
 
+    /// Whether all of it is written down. What is counted in memory alone must not be acknowledged.
+    pub const fn has_written_losses(&self) -> bool {
+        !self.is_ledger_new
+    }
+
     /// Takes out what Sentry was told of.
     pub fn reported(&mut self, losses: &Losses) {
         self.ledger.losses.subtract(losses);
@@ -53,51 +60,79 @@ impl Spool {
         self.keep_ledger();
     }
 
-    /// Gives entries up. They are counted for good once the ledger is [kept](Self::keep_ledger).
-    pub(super) fn lose_all(&mut self, ids: &[EntryId], reason: Reason) {
-        for id in ids {
-            let Some(held) = self.table.remove(*id) else { continue };
-            let name = held.name;
-            if let Place::Memory(bytes) = held.place {
-                self.ledger.losses.add(&counted(&name, bytes, reason));
-                self.is_ledger_new = true;
-                continue;
-            }
-            let lost = name.lost(reason);
-            let steps = self.own.steps();
-            let renamed =
-                steps.at(Step::Lose).and_then(|()| self.own.rename(&name.envelope(), &lost));
-            match renamed {
-                Ok(()) => {
-                    steps.past(Step::Lost);
-                    self.count_lost(lost, &name, reason);
+    /// Gives entries up, and says which. What is on disk is counted there first; if that fails, it
+    /// stays an entry, and so do all behind it. What only memory holds is counted for good once the
+    /// ledger is [kept](Self::keep_ledger).
+    pub(super) fn give_up(&mut self, ids: &[EntryId], reason: Reason) -> Vec<EntryId> {
+        let mut given_up = Vec::new();
+        for ids in ids.chunks(AT_ONCE) {
+            let mut losses = Losses::new();
+            let mut files = Vec::new();
+            for Held { name, place, .. } in ids.iter().filter_map(|id| self.table.get(*id)) {
+                match place {
+                    Place::Memory { bytes, .. } => {
+                        losses.add(&counted(name, bytes.clone(), reason));
+                    }
+                    Place::Disk { .. } => {
+                        losses.add(&self.losses_of(name, reason));
+                        files.push(name.envelope());
+                    }
                 }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    self.count_missing(&name, reason);
-                }
-                // It stays where it is, for the next start to decide; so it is not lost.
-                Err(error) => self.trouble = Some(error),
             }
+            if let Err(error) = self.give_up_files(&losses, files) {
+                self.trouble = Some(error);
+                break;
+            }
+            let is_there = |id: &&EntryId| self.table.remove(**id).is_some();
+            given_up.extend(ids.iter().filter(is_there));
         }
+        given_up
     }
 
-    /// Gives up what makes room for something else.
-    pub(super) fn lose_victims(&mut self, victims: &Victims, reason: Reason) {
+    /// Counts losses, and deletes the files that they stand for when that is written down.
+    fn give_up_files(&mut self, losses: &Losses, files: Vec<String>) -> io::Result<()> {
+        let before = self.ledger.clone();
+        self.ledger.losses.add(losses);
+        if files.is_empty() {
+            self.is_ledger_new |= !losses.is_empty();
+            return Ok(());
+        }
+        self.ledger.included.extend(files);
+        let written = self.own.steps().at(Step::Lose).and_then(|()| self.write_ledger());
+        if written.is_err() {
+            self.ledger = before;
+            return written;
+        }
+        self.delete_included();
+        Ok(())
+    }
+
+    /// Gives up what makes room for something else. Says whether all of it is gone.
+    pub(super) fn give_up_victims(
+        &mut self,
+        victims: Victims,
+        reason: Reason,
+        evicted: &mut Vec<EntryId>,
+    ) -> bool {
         for stream in &victims.streams {
             self.count_stream(*stream, reason);
         }
-        self.lose_all(&victims.entries, reason);
+        let given_up = self.give_up(&victims.entries, reason);
+        let is_all = given_up.len() == victims.entries.len();
+        evicted.extend(given_up);
+        is_all
     }
 
-    /// Counts a file that is named as lost.
-    pub(super) fn count_lost(&mut self, file: String, name: &Name, reason: Reason) {
+    /// What is lost with an envelope on disk.
+    fn losses_of(&self, name: &Name, reason: Reason) -> Losses {
+        let file = name.envelope();
         let losses = if name.is_only_attached() {
             // It may be hundreds of megabytes, and its headers say how many.
-            self.own.open(&file).and_then(|file| attached(name, file, reason)).ok()
+            self.own.open(&file).and_then(|file| attached(name, file, reason))
         } else {
-            self.own.read(&file).ok().map(|bytes| counted(name, Bytes::from(bytes), reason))
+            self.own.read(&file, name.length).map(|bytes| counted(name, bytes.into(), reason))
         };
-        self.include(file, &losses.unwrap_or_else(|| assumed(name, reason)));
+        losses.unwrap_or_else(|_| assumed(name, reason))
     }
 
     /// Counts an envelope whose file somebody else has deleted.
@@ -119,11 +154,28 @@ impl Spool {
         if !self.is_ledger_new {
             return;
         }
-        if let Err(error) = self.write_ledger() {
-            self.trouble = Some(error);
-            return;
+        match self.write_ledger() {
+            Ok(()) => self.delete_included(),
+            Err(error) => self.trouble = Some(error),
+        }
+    }
+
+    fn write_ledger(&mut self) -> io::Result<()> {
+        self.own.steps().at(Step::Ledger)?;
+        let json = self.ledger.to_json();
+        match self.ledger_file.write(json.text().as_bytes()) {
+            // Somebody has deleted the folder.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.renew() => {}
+            written => written?,
         }
         self.is_ledger_new = false;
+        self.is_ledger_synced = false;
+        self.own.steps().past(Step::Counted);
+        Ok(())
+    }
+
+    /// Deletes the files that are counted. Those that stay are named until they can be deleted.
+    fn delete_included(&mut self) {
         let steps = self.own.steps();
         let is_forgotten = |file: &String| {
             steps
@@ -135,39 +187,26 @@ impl Spool {
         let (done, left): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.ledger.included).into_iter().partition(is_forgotten);
         self.ledger.included = left;
-        if self.ledger.is_empty() {
-            // Counts of nothing, if it stays.
-            let _ = self.own.remove(LEDGER);
-        }
         if done.iter().any(|file| matches!(name::kind(file), Kind::Broken(_))) {
             self.bound_corrupt();
         }
     }
 
-    fn write_ledger(&mut self) -> io::Result<()> {
-        if self.ledger.is_empty() {
-            return self.own.remove(LEDGER);
+    /// Counts what only memory holds, since the run ends. What has a name of its own within the run, such
+    /// as how it ended, the next start finds out itself, and what a sender keeps is not lost.
+    pub(super) fn lose_memory(&mut self) {
+        let ids: Vec<EntryId> = self.table.in_memory().collect();
+        for id in ids {
+            if let Some(Held { name, place: Place::Memory { bytes, is_kept_by_sender }, .. }) =
+                self.table.remove(id)
+                && !is_kept_by_sender
+                && matches!(name.mark, Mark::Number(_))
+            {
+                self.ledger.losses.add(&counted(&name, bytes, Reason::CacheOverflow));
+                self.is_ledger_new = true;
+            }
         }
-        self.own.steps().at(Step::Ledger)?;
-        let json = self.ledger.to_json();
-        let bytes = json.text().as_bytes();
-        let mut written = self.own.replace(LEDGER, bytes);
-        if written.as_ref().is_err_and(is_full) && self.own.remove(RESERVE).is_ok() {
-            self.has_reserve = false;
-            written = self.own.replace(LEDGER, bytes);
-        }
-        written?;
-        self.own.steps().past(Step::Counted);
-        Ok(())
-    }
-
-    /// Sees to it that the ledger can be written also when the disk is full: without, no room could
-    /// be made.
-    pub(super) fn keep_reserve(&mut self) {
-        if !self.has_reserve {
-            let zeroes = [0; RESERVE_BYTES];
-            self.has_reserve = self.own.replace(RESERVE, &zeroes).is_ok();
-        }
+        self.keep_ledger();
     }
 
     /// Deletes the oldest of what is set aside if there is too much of it.

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use guardhouse_protocol::{Envelope, RunId};
 
-use crate::losses::{Category, Reason, category_of};
+use crate::losses::{Category, category_of};
 use crate::outbox::Priority;
 
 /// What tells the envelopes of a run apart.
@@ -75,8 +75,6 @@ pub(super) struct Name {
 pub(super) enum Kind {
     /// An envelope to be sent.
     Envelope(Name),
-    /// An envelope that is lost and may not be counted yet.
-    Lost(Name, Reason),
     /// An envelope that was found damaged and may not be mended yet.
     Broken(Name),
     /// What is left of a damaged envelope, for people to look at.
@@ -87,8 +85,6 @@ pub(super) enum Kind {
     Stream,
     /// Counts of what was lost: this run's, or those of one that was adopted.
     Ledger,
-    /// Keeps room for the ledger.
-    Reserve,
     /// What another part of main keeps under this name.
     Side(String),
     /// Nothing of ours.
@@ -99,26 +95,18 @@ pub(super) enum Kind {
 pub(super) const LEDGER: &str = "losses";
 /// How the name of an adopted ledger ends; before it stands whose it was.
 pub(super) const ADOPTED_LEDGER: &str = ".losses";
-/// Gives its room to the ledger when the disk is full.
-pub(super) const RESERVE: &str = "reserve";
 const SIDE: &str = "side-";
 pub(super) const TEMP: &str = ".tmp";
 pub(super) const CORRUPT: &str = ".corrupt";
 const STREAM: &str = ".stream";
 const ENVELOPE: &str = ".envelope";
 const BROKEN: &str = ".broken";
-const LOST: &str = ".lost-";
 const KEY: &str = "k_";
 
 impl Name {
     /// The name of an envelope that waits to be sent.
     pub(super) fn envelope(&self) -> String {
         format!("{self}{ENVELOPE}")
-    }
-
-    /// The name of one that is lost.
-    pub(super) fn lost(&self, reason: Reason) -> String {
-        format!("{self}{LOST}{reason}")
     }
 
     /// The name of one that is damaged.
@@ -218,7 +206,6 @@ pub(super) fn kind(file: &str) -> Kind {
     let envelope = |stem: &str, make: fn(Name) -> Kind| Name::parse(stem).map(make);
     let kind = match file {
         LEDGER => Some(Kind::Ledger),
-        RESERVE => Some(Kind::Reserve),
         _ if file.ends_with(TEMP) => Some(Kind::Temp),
         _ if file.ends_with(STREAM) => Some(Kind::Stream),
         _ if file.ends_with(CORRUPT) => Some(Kind::Corrupt),
@@ -230,9 +217,7 @@ pub(super) fn kind(file: &str) -> Kind {
             } else if let Some(run) = file.strip_suffix(ADOPTED_LEDGER) {
                 run.parse::<RunId>().ok().map(|_| Kind::Ledger)
             } else {
-                file.split_once(LOST).and_then(|(stem, reason)| {
-                    Some(Kind::Lost(Name::parse(stem)?, Reason::from_name(reason)?))
-                })
+                None
             }
         }
     };
@@ -301,11 +286,7 @@ mod tests {
             assert_eq!(kind(&name.envelope()), Kind::Envelope(name.clone()));
             assert_eq!(kind(&name.broken()), Kind::Broken(name.clone()));
             assert_eq!(kind(&name.corrupt()), Kind::Corrupt);
-            for &reason in Reason::ALL {
-                let lost = name.lost(reason);
-                assert!(lost.len() < 200, "{lost}");
-                assert_eq!(kind(&lost), Kind::Lost(name.clone(), reason));
-            }
+            assert!(name.envelope().len() < 200, "{name}");
         }
     }
 
@@ -316,7 +297,7 @@ mod tests {
         longest.truncate(CATEGORIES);
         let mark = Mark::Key(Key::new(&"k".repeat(40)).unwrap());
         let name = Name { length: u64::MAX, categories: longest, ..name(mark) };
-        assert!(name.lost(Reason::InternalSdkError).len() <= 255);
+        assert!(name.envelope().len() <= 255);
     }
 
     #[test]
@@ -327,7 +308,6 @@ mod tests {
             "1-2-3.envelope",
             "1700000000123-00000000000000ab-00000009-x-17-0000beef-error.envelope",
             "1700000000123-00000000000000ab-00000009-c-17-0000beef-error-more.envelope",
-            "1700000000123-00000000000000ab-00000009-c-17-0000beef-error.lost-because",
             "notes.txt",
             "zz.losses",
         ] {

@@ -4,14 +4,12 @@ use std::io;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use guardhouse_protocol::limits::MIB;
 use guardhouse_protocol::{EditError, Envelope};
 
 use super::error::is_full;
 use super::folder::Folder;
 use super::name::{self, Key, Mark, Name};
-use super::stream::Growing;
-use super::{Held, Place, Room, RunId, Spool};
+use super::{Held, Place, Room, RunId, Spool, make_ledger};
 use crate::losses::Reason;
 use crate::outbox::{EntryId, Priority};
 
@@ -95,38 +93,64 @@ impl Spool {
         let Some(victims) = victims else {
             return self.refuse(envelope, Reason::CacheOverflow, Vec::new());
         };
-        self.lose_victims(&victims, Reason::CacheOverflow);
-        let mut evicted = victims.entries;
-        let placed = match self.write_making_room(&written, &mut evicted) {
-            Ok(is_durable) => {
-                self.trouble = None;
+        let mut evicted = Vec::new();
+        let has_room = self.give_up_victims(victims, Reason::CacheOverflow, &mut evicted);
+        let written_to_disk = if has_room {
+            self.write_making_room(&written, &mut evicted).map(Some)
+        } else {
+            Ok(None)
+        };
+        let placed = match written_to_disk {
+            Ok(Some(is_durable)) => {
+                self.works_again();
                 self.hold_on_disk(id, &written, is_durable);
                 Placed::Disk(id)
             }
-            Err(error) => {
-                self.trouble = Some(error);
-                let room = Room {
-                    max_count: self.limits.memory_count,
-                    max_bytes: self.limits.memory_bytes,
-                    is_in_memory: true,
-                };
-                let Some(victims) = self.table.victims_for(priority, length, room) else {
+            failed => {
+                if let Err(error) = failed {
+                    self.trouble = Some(error);
+                }
+                let memory = self.memory();
+                let Some(victims) = self.table.victims_for(priority, length, memory) else {
                     return self.refuse(envelope, Reason::QueueOverflow, evicted);
                 };
-                self.lose_victims(&victims, Reason::QueueOverflow);
-                evicted.extend(victims.entries);
-                self.hold(id, &written, Place::Memory(written.envelope.to_bytes()));
+                self.give_up_victims(victims, Reason::QueueOverflow, &mut evicted);
+                let Some(bytes) = written.to_bytes() else {
+                    return self.refuse(envelope, Reason::QueueOverflow, evicted);
+                };
+                self.hold(id, &written, Place::memory(bytes));
                 Placed::Memory(id)
             }
         };
         self.keep_ledger();
-        if self.trouble.is_none() {
-            self.keep_reserve();
-            if !self.table.is_all_on_disk() {
-                self.try_again();
-            }
+        if self.trouble.is_none() && !self.table.is_all_on_disk() {
+            self.try_again();
         }
         Put { placed, evicted }
+    }
+
+    /// The disk has taken something.
+    fn works_again(&mut self) {
+        self.trouble = None;
+        self.is_room_taken = false;
+    }
+
+    /// Whether an envelope of about so many bytes can be taken of a sender that keeps it until it is on
+    /// disk: either the disk takes it, or there is room in memory without anything having to go. While
+    /// it cannot, the sender should wait. This looks whether the disk works again.
+    pub fn can_take_of_sender(&mut self, length: u64) -> bool {
+        if self.trouble.is_none() && self.has_written_losses() {
+            return true;
+        }
+        self.try_again();
+        self.has_written_losses()
+            && (self.trouble.is_none() || self.table.has_room_beside(length, self.memory()))
+    }
+
+    /// The sender of an entry that only memory holds keeps it as well, until it is told that it is on
+    /// disk. So it is not given up to make room in memory.
+    pub fn set_kept_by_sender(&mut self, id: EntryId) {
+        self.table.set_kept_by_sender(id);
     }
 
     pub(super) fn hold_on_disk(&mut self, id: EntryId, written: &Written, is_durable: bool) {
@@ -148,41 +172,32 @@ impl Spool {
         Put { placed: Placed::Refused, evicted }
     }
 
-    /// Writes an envelope. On a full disk, older and no more urgent ones of ours make room; if that
-    /// does not help soon, it is not ours to free.
+    /// Writes an envelope. On a full disk, streams and what is less urgent make room for it, as much as
+    /// it needs. What is as urgent does not: one would be lost for one that is kept.
+    ///
+    /// If the room that was made does not help, somebody else has taken it. Then nothing is given up
+    /// any more until the disk has taken something again.
     fn write_making_room(
         &mut self,
         written: &Written,
         evicted: &mut Vec<EntryId>,
     ) -> io::Result<bool> {
-        let mut freed = 0;
-        loop {
-            let error = match self.write(written) {
-                Ok(is_durable) => return Ok(is_durable),
-                Err(error) => error,
-            };
-            if is_full(&error)
-                && let Some(stream) = self.table.last_stream()
-            {
-                freed += self.table.stream(stream).map_or(0, Growing::length);
-                self.lose_stream(stream, Reason::CacheOverflow);
-                continue;
-            }
-            let victim = self.table.first_on_disk(written.name.priority);
-            let (true, Some(victim)) = (is_full(&error), victim) else { return Err(error) };
-            if freed > 2 * written.name.length + MIB as u64 {
-                return Err(error);
-            }
-            // Even a small file takes a block.
-            freed += self.table.get(victim).map_or(0, |held| held.name.length.max(4096));
-            self.lose_all(&[victim], Reason::CacheOverflow);
-            self.keep_ledger();
-            evicted.push(victim);
-            if self.is_ledger_new {
-                // What is not counted is not deleted, and so makes no room.
-                return Err(error);
-            }
+        let error = match self.write(written) {
+            Err(error) if is_full(&error) && !self.is_room_taken => error,
+            done => return done,
+        };
+        let Name { priority, length, .. } = written.name;
+        let Some(victims) = self.table.victims_on_disk(priority, length) else {
+            return Err(error);
+        };
+        if !self.give_up_victims(victims, Reason::CacheOverflow, evicted) {
+            return Err(error);
         }
+        // The streams among them.
+        self.keep_ledger();
+        let written = self.write(written);
+        self.is_room_taken = written.as_ref().is_err_and(is_full);
+        written
     }
 
     /// Writes an envelope, and says whether it is durable already.
@@ -197,12 +212,14 @@ impl Spool {
 
     /// Makes the run another folder when somebody has deleted it under us.
     pub(super) fn renew(&mut self) -> bool {
-        let Ok(own) = Folder::create(&self.runs, self.own.steps()) else { return false };
+        let made = Folder::create(&self.runs, self.own.steps())
+            .and_then(|own| Ok((make_ledger(&own, &self.ledger)?, own)));
+        let Ok((ledger_file, own)) = made else { return false };
         self.own = own;
+        self.ledger_file = ledger_file;
+        self.is_ledger_new = false;
         self.unsynced.clear();
         self.sides.clear();
-        self.has_reserve = false;
-        self.is_ledger_new |= !self.ledger.is_empty();
         true
     }
 
@@ -215,6 +232,15 @@ impl Spool {
         }
     }
 
+    /// The room that there is in memory.
+    fn memory(&self) -> Room {
+        Room {
+            max_count: self.limits.memory_count,
+            max_bytes: self.limits.memory_bytes,
+            is_in_memory: true,
+        }
+    }
+
     /// Moves to disk what is kept in memory, and deletes what could not be deleted, if the disk works
     /// again. Says whether nothing is left to be done. [`put`](Self::put) does so as well.
     pub fn try_again(&mut self) -> bool {
@@ -224,14 +250,15 @@ impl Spool {
         self.undeleted = undeleted.into_iter().filter(|f| self.own.remove(f).is_err()).collect();
         let waiting: Vec<EntryId> = self.table.in_memory().collect();
         for id in waiting {
-            let Some(Held { name, place: Place::Memory(bytes), .. }) = self.table.get(id) else {
+            let Some(Held { name, place: Place::Memory { bytes, .. }, .. }) = self.table.get(id)
+            else {
                 continue;
             };
             let Ok(envelope) = Envelope::parse(bytes.clone()) else { continue };
             let written = Written { name: name.clone(), envelope };
             match self.write(&written) {
                 Ok(is_durable) => {
-                    self.trouble = None;
+                    self.works_again();
                     self.hold_on_disk(id, &written, is_durable);
                 }
                 Err(error) => {
@@ -284,6 +311,14 @@ impl Written {
             categories: name::categories(&envelope),
         };
         Self { name, envelope }
+    }
+
+    /// All of it at once. Nothing if there is no memory for it.
+    fn to_bytes(&self) -> Option<Bytes> {
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(usize::try_from(self.name.length).ok()?).ok()?;
+        self.envelope.for_each_piece(|piece| bytes.extend_from_slice(piece));
+        Some(bytes.into())
     }
 
     /// Writes the file. Says whether it is durable already, as it should be after a crash.

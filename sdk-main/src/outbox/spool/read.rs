@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
 use bytes::Bytes;
-use guardhouse_protocol::limits::HEADER_BYTES;
+use guardhouse_protocol::limits::{ENVELOPE_BYTES, HEADER_BYTES};
 use guardhouse_protocol::{Envelope, Header, Verdict};
 
 use super::lose::assumed;
@@ -40,12 +40,15 @@ pub enum Rest {
     File(File),
 }
 
+/// Nothing is saved of a damaged file that is longer: nothing longer than an envelope was written.
+const LONGEST_BROKEN: u64 = 2 * ENVELOPE_BYTES as u64;
+
 impl Spool {
     /// Opens an entry to be sent. It stays an entry until it is [deleted](Self::delete).
     pub fn open_entry(&mut self, id: EntryId) -> Result<Sending, ReadError> {
         let name = match self.table.get(id) {
             None => return Err(ReadError::Gone),
-            Some(Held { place: Place::Memory(bytes), .. }) => {
+            Some(Held { place: Place::Memory { bytes, .. }, .. }) => {
                 let bytes = bytes.clone();
                 let (header, at) = first_line(&bytes[..])
                     .map_err(ReadError::Io)?
@@ -69,12 +72,14 @@ impl Spool {
     pub fn read(&mut self, id: EntryId) -> Result<Envelope, ReadError> {
         let bytes = match self.table.get(id) {
             None => return Err(ReadError::Gone),
-            Some(Held { place: Place::Memory(bytes), .. }) => bytes.clone(),
+            Some(Held { place: Place::Memory { bytes, .. }, .. }) => bytes.clone(),
             Some(held) => {
                 let name = held.name.clone();
                 let mut bytes = Vec::new();
                 let mut file = self.open_whole(id, &name)?;
-                file.read_to_end(&mut bytes).map_err(ReadError::Io)?;
+                let length = usize::try_from(name.length).unwrap_or(usize::MAX);
+                bytes.try_reserve_exact(length).map_err(|error| ReadError::Io(error.into()))?;
+                (&mut file).take(name.length).read_to_end(&mut bytes).map_err(ReadError::Io)?;
                 Bytes::from(bytes)
             }
         };
@@ -86,6 +91,13 @@ impl Spool {
         let mut file = match self.own.open(&name.envelope()) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.table.remove(id);
+                self.count_missing(name, Reason::InternalSdkError);
+                self.keep_ledger();
+                return Err(ReadError::Gone);
+            }
+            // Somebody has put something else there, which nobody touches; what was there is gone.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 self.table.remove(id);
                 self.count_missing(name, Reason::InternalSdkError);
                 self.keep_ledger();
@@ -132,7 +144,19 @@ impl Spool {
             // There is no JSON in it that could be sound, and it may be hundreds of megabytes.
             (None, assumed(name, Reason::InternalSdkError))
         } else {
-            salvage(name, Bytes::from(self.own.read(&file).ok()?))
+            match self.own.read(&file, LONGEST_BROKEN) {
+                Ok(bytes) => salvage(name, Bytes::from(bytes)),
+                // None of ours is so long, nor anything but a file.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidData
+                    ) =>
+                {
+                    (None, assumed(name, Reason::InternalSdkError))
+                }
+                Err(_) => return None,
+            }
         };
         let known = self.table.iter().find(|(_, held)| held.name.is_same_as(name));
         let id = match (known.map(|(id, _)| id), saved) {

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use guardhouse_process::regular_file;
 
-use super::folder::private_file;
+use super::folder::create_anew;
 
 /// What a slot begins with. The last digit is the version of the format.
 const MAGIC: [u8; 8] = *b"GHslots1";
@@ -67,12 +67,7 @@ impl SlotFile {
     }
 
     fn make(temp: &Path, slot_bytes: usize, sequence: u64, bytes: &[u8]) -> io::Result<Self> {
-        // What a failed attempt has left.
-        match fs::remove_file(temp) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = private_file().create_new(true).write(true).open(temp)?;
+        let mut file = create_anew(temp)?;
         // Zeroes are written, since a hole would need room later, and so may a reservation.
         file.write_all(&vec![0; 2 * slot_bytes])?;
         let path = temp.to_owned();

@@ -48,10 +48,8 @@ steps! {
     Delete,
     /// It is deleted.
     Deleted,
-    /// An envelope is about to be renamed to lost.
+    /// Envelopes are about to be given up.
     Lose,
-    /// It is, and is not counted yet.
-    Lost,
     /// The ledger is about to be written.
     Ledger,
     /// The ledger is written.

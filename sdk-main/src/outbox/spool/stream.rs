@@ -198,9 +198,8 @@ impl Spool {
         created: SystemTime,
     ) -> Result<EntryId, StreamError> {
         let finished = self.try_finish_stream(id, created);
-        match &finished {
-            Ok(_) => self.keep_reserve(),
-            Err(error) => self.lose_stream(id, reason(error)),
+        if let Err(error) = &finished {
+            self.lose_stream(id, reason(error));
         }
         finished
     }

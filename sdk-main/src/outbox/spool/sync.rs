@@ -1,10 +1,14 @@
 //! Surviving power cuts: many files made durable at once, on another thread.
 
+use std::fs::OpenOptions;
 use std::io;
 use std::path::PathBuf;
 
+use guardhouse_process::regular_file;
+
 use super::Spool;
 use super::folder::sync_folder;
+use super::name::LEDGER;
 
 /// Files that a power cut may still take.
 #[derive(Debug)]
@@ -19,7 +23,7 @@ impl Unsynced {
     /// What fails does not keep the others from it; the first error is told.
     pub fn sync(self) -> io::Result<()> {
         let files = self.files.iter().map(|file| {
-            match std::fs::OpenOptions::new().write(true).open(file) {
+            match regular_file::open_with(file, OpenOptions::new().write(true)) {
                 // It was sent meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
                 opened => opened?.sync_all(),
@@ -36,6 +40,10 @@ impl Spool {
     /// has a thread sync it that may block.
     pub fn take_unsynced(&mut self) -> Option<Unsynced> {
         let mut files = std::mem::take(&mut self.unsynced);
+        if !self.is_ledger_synced {
+            self.is_ledger_synced = true;
+            files.push(LEDGER.to_owned());
+        }
         for (file, side) in self.sides.iter_mut().filter(|(_, side)| !side.is_synced) {
             side.is_synced = true;
             files.push(file.clone());

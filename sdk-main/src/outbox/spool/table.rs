@@ -25,7 +25,18 @@ pub(super) enum Place {
         /// Whether its content is known to be what was written. What this process wrote is.
         is_verified: bool,
     },
-    Memory(Bytes),
+    Memory {
+        bytes: Bytes,
+        /// Whether its sender keeps it as well, until it is told that it is on disk. Then it is not
+        /// given up here: it is nobody's to lose.
+        is_kept_by_sender: bool,
+    },
+}
+
+impl Place {
+    pub(super) const fn memory(bytes: Bytes) -> Self {
+        Self::Memory { bytes, is_kept_by_sender: false }
+    }
 }
 
 /// The place of an entry in the order of giving up: the least urgent first, of these what is only
@@ -46,11 +57,37 @@ pub(super) struct Table {
     order: BTreeSet<Turn>,
     bytes: u64,
     in_memory: BTreeSet<EntryId>,
-    memory_bytes: u64,
+    /// What of these may be given up.
+    ours: Usage,
+    /// What of them their senders keep as well.
+    senders: Usage,
     /// Streams that are not entries yet.
     growing: BTreeMap<StreamId, Growing>,
     /// One that is not given up now.
     busy: Option<EntryId>,
+}
+
+/// How many there are, and how many bytes they have.
+#[derive(Clone, Copy, Debug, Default)]
+struct Usage {
+    count: usize,
+    bytes: u64,
+}
+
+impl Usage {
+    fn add(&mut self, length: u64) {
+        self.count += 1;
+        self.bytes += length;
+    }
+
+    fn subtract(&mut self, length: u64) {
+        self.count -= 1;
+        self.bytes -= length;
+    }
+
+    fn has_room(self, length: u64, max_count: usize, max_bytes: u64) -> bool {
+        self.count < max_count && self.bytes.saturating_add(length) <= max_bytes
+    }
 }
 
 /// Room that is asked for.
@@ -73,9 +110,9 @@ impl Table {
     pub(super) fn insert(&mut self, id: EntryId, held: Held) {
         self.remove(id);
         self.bytes += held.name.length;
-        if matches!(held.place, Place::Memory(_)) {
+        if let Place::Memory { is_kept_by_sender, .. } = held.place {
             self.in_memory.insert(id);
-            self.memory_bytes += held.name.length;
+            self.usage_of(is_kept_by_sender).add(held.name.length);
         }
         self.order.insert(turn(id, &held));
         self.entries.insert(id, held);
@@ -84,11 +121,32 @@ impl Table {
     pub(super) fn remove(&mut self, id: EntryId) -> Option<Held> {
         let held = self.entries.remove(&id)?;
         self.bytes -= held.name.length;
-        if self.in_memory.remove(&id) {
-            self.memory_bytes -= held.name.length;
+        if let Place::Memory { is_kept_by_sender, .. } = held.place {
+            self.in_memory.remove(&id);
+            self.usage_of(is_kept_by_sender).subtract(held.name.length);
         }
         self.order.remove(&turn(id, &held));
         Some(held)
+    }
+
+    fn usage_of(&mut self, is_kept_by_sender: bool) -> &mut Usage {
+        if is_kept_by_sender { &mut self.senders } else { &mut self.ours }
+    }
+
+    /// The sender of an entry that only memory holds keeps it as well.
+    pub(super) fn set_kept_by_sender(&mut self, id: EntryId) {
+        if let Some(Held { place: Place::Memory { bytes, .. }, name, since }) = self.remove(id) {
+            let place = Place::Memory { bytes, is_kept_by_sender: true };
+            self.insert(id, Held { name, since, place });
+        }
+    }
+
+    /// Whether memory takes an entry of so many bytes which its sender keeps as well, without that
+    /// anything has to go: half as much as of others.
+    pub(super) fn has_room_beside(&self, length: u64, room: Room) -> bool {
+        let Room { max_count, max_bytes, .. } = room;
+        self.ours.has_room(length, max_count, max_bytes)
+            && self.senders.has_room(length, max_count / 2, max_bytes / 2)
     }
 
     pub(super) fn insert_stream(&mut self, id: StreamId, growing: Growing) {
@@ -156,7 +214,7 @@ impl Table {
         room: Room,
     ) -> Option<Victims> {
         let (mut count, mut bytes) = if room.is_in_memory {
-            (self.in_memory.len(), self.memory_bytes)
+            (self.ours.count, self.ours.bytes)
         } else {
             let count = self.entries.len() + self.growing.len();
             (count, self.bytes + self.growing_bytes())
@@ -167,6 +225,7 @@ impl Table {
             .order
             .iter()
             .take_while(|(Reverse(other), ..)| *other >= priority)
+            .filter(|(.., id)| !self.is_kept_by_sender(*id))
             .filter(|(.., id)| !room.is_in_memory || self.in_memory.contains(id))
             .filter(|(.., id)| self.busy != Some(*id));
         while count + 1 > room.max_count || bytes.saturating_add(length) > room.max_bytes {
@@ -184,13 +243,34 @@ impl Table {
         Some(victims)
     }
 
-    /// The entry on disk that goes first, if it is not more urgent than `priority`.
-    pub(super) fn first_on_disk(&self, priority: Priority) -> Option<EntryId> {
-        self.order
+    fn is_kept_by_sender(&self, id: EntryId) -> bool {
+        let place = self.entries.get(&id).map(|held| &held.place);
+        matches!(place, Some(Place::Memory { is_kept_by_sender: true, .. }))
+    }
+
+    /// What has to go from a full disk so that an entry of `length` bytes gets its room: streams, and
+    /// what is less urgent than it. Nothing if all of that together does not suffice.
+    pub(super) fn victims_on_disk(&self, priority: Priority, length: u64) -> Option<Victims> {
+        let needed = on_disk(length);
+        let mut freed = 0;
+        let mut victims = Victims::default();
+        let mut streams = self.growing.iter().rev();
+        let mut candidates = self
+            .order
             .iter()
-            .take_while(|(Reverse(other), ..)| *other >= priority)
-            .map(|turn| turn.3)
-            .find(|id| !self.in_memory.contains(id) && self.busy != Some(*id))
+            .take_while(|(Reverse(other), ..)| *other > priority)
+            .filter(|(.., id)| !self.in_memory.contains(id) && self.busy != Some(*id));
+        while freed < needed {
+            if let Some((id, growing)) = streams.next() {
+                freed += on_disk(growing.length());
+                victims.streams.push(*id);
+                continue;
+            }
+            let id = candidates.next()?.3;
+            freed += on_disk(self.entries.get(&id)?.name.length);
+            victims.entries.push(id);
+        }
+        Some(victims)
     }
 
     /// The entries that are kept since before `limit`.
@@ -217,6 +297,11 @@ impl Table {
             }
         }
     }
+}
+
+/// What a file of so many bytes takes up, as most file systems count it.
+fn on_disk(length: u64) -> u64 {
+    length.max(1).next_multiple_of(4096)
 }
 
 fn turn(id: EntryId, held: &Held) -> Turn {

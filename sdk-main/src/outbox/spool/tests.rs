@@ -3,6 +3,7 @@
 mod adopt;
 mod damage;
 mod failure;
+mod full;
 mod kill;
 mod queue;
 mod run_record;
@@ -101,6 +102,13 @@ fn message(envelope: &Envelope) -> String {
 fn messages(spool: &mut Spool) -> Vec<String> {
     let ids: Vec<EntryId> = spool.entries().map(|entry| entry.id).collect();
     ids.into_iter().map(|id| message(&spool.read(id).unwrap())).collect()
+}
+
+impl Spool {
+    /// Leaves everything as it is, as if the process was killed.
+    fn die(mut self) {
+        self.own.leave();
+    }
 }
 
 /// So many seconds after some moment.

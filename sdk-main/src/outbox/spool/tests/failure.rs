@@ -1,9 +1,9 @@
 //! A disk that does not do what it should.
 
-use std::io::Write;
-
 use guardhouse_protocol::StreamOpening;
 
+#[cfg(target_os = "linux")]
+use super::full::Disk;
 use super::*;
 
 const WRITING: &[Step] = &[Step::Create];
@@ -58,10 +58,8 @@ fn what_no_disk_takes_is_kept_in_memory_until_it_works_again() {
         drop(spool);
         let mut next = cache.open();
         adopt_all(&mut next, at(0));
-        // On a full disk, the oldest that was there had to go.
-        let is_full = kind == io::ErrorKind::StorageFull;
-        assert_eq!(messages(&mut next), if is_full { &["b", "c"][..] } else { &["a", "b", "c"] });
-        assert_eq!(errors_lost(&next), u64::from(is_full));
+        assert_eq!(messages(&mut next), ["a", "b", "c"]);
+        assert_eq!(errors_lost(&next), 0);
     }
 }
 
@@ -118,6 +116,7 @@ fn a_cache_directory_that_cannot_be_used_is_an_error_that_says_so() {
         (io::ErrorKind::ReadOnlyFilesystem, SpoolFault::ReadOnly),
         (io::ErrorKind::StorageFull, SpoolFault::Full),
         (io::ErrorKind::QuotaExceeded, SpoolFault::Full),
+        (io::ErrorKind::FileTooLarge, SpoolFault::FileSizeLimit),
     ] {
         let hook: Hook = Arc::new(move |_| Err(io::Error::from(kind)));
         let error = Spool::open_with_hook(&cache.0, Limits::default(), hook).unwrap_err();
@@ -155,89 +154,11 @@ fn a_folder_that_became_a_file_leaves_memory() {
     std::fs::remove_file(&cache.0).unwrap();
 }
 
-/// A disk of a megabyte, where the system lets us have one.
-#[cfg(target_os = "linux")]
-struct SmallDisk(Cache);
-
-#[cfg(target_os = "linux")]
-impl SmallDisk {
-    fn new() -> Option<Self> {
-        let cache = Cache::new();
-        std::fs::create_dir(&cache.0).unwrap();
-        let mount = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m", "none"])
-            .arg(&cache.0)
-            .stderr(std::process::Stdio::null())
-            .status();
-        mount.is_ok_and(|status| status.success()).then_some(Self(cache))
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg(&self.0.0).status();
-    }
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn on_a_full_disk_the_oldest_makes_room() {
-    // Without the right to mount one, a fault at writing has to do, as in the other tests.
-    let Some(disk) = SmallDisk::new() else { return };
-    let cache = &disk.0;
-    let mut spool = cache.open();
-    let large = "x".repeat(100_000);
-    let mut evicted = 0;
-    for number in 0..40 {
-        let put = spool.put(Priority::Normal, &event(format!("{number}{large}")), at(number));
-        assert!(matches!(put.placed, Placed::Disk(_)), "{number}: {put:?} {:?}", spool.trouble());
-        evicted += put.evicted.len() as u64;
-    }
-    assert!(evicted > 25, "{evicted}");
-    assert_eq!(errors_lost(&spool), evicted);
-    assert!(spool.entries().all(|entry| entry.id.number() > evicted), "the oldest went");
-
-    // Somebody else fills what is left, and all of it.
-    let _ = std::fs::write(cache.0.join("somebody"), vec![0; 1 << 20]);
-    let put = spool.put(Priority::Normal, &event("small"), at(99));
-    assert!(matches!(put.placed, Placed::Disk(_)), "{put:?} {:?}", spool.trouble());
-    let lost = errors_lost(&spool);
-    let count = spool.entries().count();
-    assert_eq!(lost + count as u64, 41);
-    drop(spool);
-    let mut next = cache.open();
-    adopt_all(&mut next, at(0));
-    assert_eq!((errors_lost(&next), next.entries().count()), (lost, count));
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_disk_that_others_have_filled_leaves_memory() {
-    let Some(disk) = SmallDisk::new() else { return };
-    let cache = &disk.0;
-    let mut spool = cache.open();
-    let other = cache.0.join("somebody");
-    // The kernel may refuse a large write a little before all is used up.
-    let mut filling = std::fs::File::create(&other).unwrap();
-    for piece in [1 << 20, 64 << 10, 4096, 1] {
-        while filling.write(&vec![0; piece]).is_ok_and(|length| length > 0) {}
-    }
-    let put = spool.put(Priority::Crash, &event("x"), at(0));
-    let Placed::Memory(id) = put.placed else { panic!("{put:?}") };
-    assert!(cache.files_that_end_with(".tmp").is_empty());
-    drop(filling);
-    std::fs::remove_file(other).unwrap();
-    assert!(spool.try_again());
-    assert!(spool.is_durable(id));
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn a_stream_that_fills_the_disk_gives_back_what_it_took() {
-    let Some(disk) = SmallDisk::new() else { return };
-    let cache = &disk.0;
-    let mut spool = cache.open();
+    let disk = Disk::small();
+    let mut spool = Spool::open(disk.path(), Limits::default()).unwrap();
     let old = put(&mut spool, "old");
     let opening =
         StreamOpening::new("log.txt", "9ec79c33ec9942ab8353589fcb2e04dc".parse().unwrap()).unwrap();
