@@ -7,7 +7,7 @@
 //! - [`meeting`] is the place where processes find main, and [`link`] carries frames between them.
 //! - [`attach`], [`feedback`] and [`receipt`] are what an application hands over besides what it captures
 //!   with `sentry`, and how it hears what became of it.
-//! - [`shelf`] is where a process leaves what main has not taken, and [`losses`] counts what nobody
+//! - [`offline_file`] holds what main has not taken, and [`losses`] counts what nobody
 //!   will take.
 //! - [`regular_file`] opens the files of all these directories, and nothing that was planted there.
 //! - [`helper_thread`] is for work that may take its time.
@@ -30,13 +30,13 @@ mod hook;
 pub mod link;
 pub mod losses;
 pub mod meeting;
+pub mod offline_file;
 pub mod probe;
 mod random;
 pub mod receipt;
 pub mod regular_file;
 pub mod running;
 pub mod scope;
-pub mod shelf;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -20,7 +20,7 @@ use std::time::SystemTime;
 
 use guardhouse_protocol::frame::Proof;
 use guardhouse_protocol::json::{Json, ObjectWriter, Value};
-use guardhouse_protocol::{Namespace, Timestamp};
+use guardhouse_protocol::{Namespace, RunId, Timestamp};
 
 use place::{NOTE, create, is_alive, name_of};
 pub use place::{Place, tidy};
@@ -59,6 +59,8 @@ pub struct Meeting {
     pub proof: Proof,
     /// Where renderers leave what they could not hand over, if it will be looked for.
     pub spool: Option<PathBuf>,
+    /// Which run of main this is, by which its facts are known to a later one.
+    pub run: Option<RunId>,
     /// The notes of dead mains whose place it has taken, as [`tidy`] names them. Of what is in it only
     /// the first few are said.
     pub after: Vec<String>,
@@ -77,6 +79,7 @@ impl Meeting {
             address: None,
             proof,
             spool: None,
+            run: None,
             after: Vec::new(),
         }
     }
@@ -104,6 +107,11 @@ impl Meeting {
         })
     }
 
+    /// Reads a note whether its main lives or not; nothing if it is none that this version knows.
+    pub fn read_dead(path: &Path) -> io::Result<Option<Self>> {
+        parse(path)
+    }
+
     /// Whether this main has taken the place of the one that had this note.
     pub fn comes_after(&self, note: &Path) -> bool {
         name_of(note).is_some_and(|name| self.after.contains(&name))
@@ -126,6 +134,9 @@ impl Meeting {
         if let Some(spool) = self.spool.as_ref().and_then(|path| path.to_str()) {
             object.member("spool", spool);
         }
+        if let Some(run) = &self.run {
+            object.member("run", run.to_string().as_str());
+        }
         if !self.after.is_empty() {
             let after = self.after.iter().take(AFTER).map(String::as_str);
             object.member("after", Json::array(after));
@@ -146,6 +157,7 @@ impl Meeting {
             address: text("address").and_then(|address| address.parse().ok()),
             proof: text("proof")?.parse().ok()?,
             spool: text("spool").map(|path| PathBuf::from(&*path)),
+            run: text("run").and_then(|run| run.parse().ok()),
             after: after.collect(),
         })
     }
@@ -347,6 +359,7 @@ mod tests {
         first.socket = Some(folder.0.join("a.sock"));
         first.address = Some("127.0.0.1:4711".parse().unwrap());
         first.spool = Some(folder.0.join("spool"));
+        first.run = Some(RunId::new(7));
         let first = first.post(&folder.0).unwrap();
         let mut later = meeting("one");
         later.since = Timestamp::from_unix(4_000_000_000, 0);

@@ -24,6 +24,11 @@ impl RunId {
     pub const fn new(number: u64) -> Self {
         Self(number)
     }
+
+    /// The number.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
 }
 
 impl FromStr for RunId {

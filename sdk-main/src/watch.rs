@@ -12,8 +12,8 @@ mod flushes;
 mod hearing;
 mod life;
 mod natives;
+mod offline_files;
 mod orders;
-mod shelves;
 mod spotlight;
 mod taking;
 mod wishes;
@@ -36,7 +36,7 @@ pub(crate) use orders::Orders;
 use crate::contexts::{self, Contexts};
 use crate::error::InitError;
 use crate::house::{House, Visit};
-use crate::intake::Intake;
+use crate::intake::{Intake, Patience};
 use crate::ipc::Listeners;
 use crate::ipc::heartbeats::Heartbeats;
 use crate::losses::Reason;
@@ -51,7 +51,7 @@ use closing::Closing;
 use flushes::Flushes;
 use life::Life;
 use natives::Natives;
-use shelves::Shelves;
+use offline_files::OfflineFiles;
 use spotlight::Spotlight;
 
 /// So many visits are taken before timers and uploads have their turn.
@@ -173,7 +173,7 @@ struct Watch {
     /// Those that are gone, the last ones: what they said may come later.
     gone: VecDeque<Uuid>,
     natives: Natives,
-    shelves: Shelves,
+    offline_files: OfflineFiles,
     heartbeats: Heartbeats,
     concern: ends::Concern,
     streams: Streams,
@@ -216,7 +216,7 @@ impl Watch {
             looked_around: None,
             renderers: BTreeMap::new(),
             natives: Natives::default(),
-            shelves: Shelves::new(orders.shelf),
+            offline_files: OfflineFiles::new(orders.offline_directory),
             heartbeats: Heartbeats::new(),
             concern: orders.concern,
             streams: Streams::default(),
@@ -248,7 +248,7 @@ impl Watch {
             }
             if is_idle {
                 let mut is_more = false;
-                self.guarded(|watch| is_more = watch.look_at_a_shelf());
+                self.guarded(|watch| is_more = watch.look_at_an_offline_file());
                 is_idle = !is_more;
             }
             let mut wake = None;
@@ -264,7 +264,7 @@ impl Watch {
                 }
                 return Some(closing.with(self.outbox));
             }
-            if is_idle && self.natives.is_anyone_waiting() {
+            if is_idle && self.natives.is_anyone_waiting() && !self.is_crowded(Patience::Alone) {
                 self.guarded(Self::go_on_alone);
                 is_idle = !self.natives.is_anyone_waiting();
             }
@@ -427,7 +427,7 @@ impl Watch {
                 self.listeners = None;
                 self.take_last_words();
                 // What was left before is here already, and should not wait for the next start.
-                while !self.house.is_too_late() && self.look_at_a_shelf() {}
+                while !self.house.is_too_late() && self.look_at_an_offline_file() {}
                 self.send_batch();
                 if let Some(outbox) = &mut self.outbox {
                     self.life.exit(outbox);

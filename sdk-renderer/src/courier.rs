@@ -7,14 +7,16 @@
 //! is new, it hears the scope as it was first, and then everything that the former one did not
 //! acknowledge, with the changes of the scope between it.
 //!
-//! It holds a bounded number of messages and bytes. What is more than that pushes out logs and metrics,
-//! then the oldest that has not been said yet, and is counted. Changes of the scope are no such messages: when too many of
-//! them wait, they become [fewer](changes), so that an event never finds less in main than was said
-//! before it.
+//! A bounded number of messages and bytes is in memory. What is more goes to the offline file
+//! ([`poll_file`](Courier::poll_file)) and is read from it when its turn comes
+//! ([`poll_load`](Courier::poll_load)): its place in the order is kept here. Only what has no room there
+//! either is lost and counted: logs and metrics first, then the oldest in memory. Changes of the scope
+//! are no such messages: when too many of them wait, they become [fewer](changes), so that an event
+//! never finds less in main than was said before it.
 
 mod changes;
 mod connection;
-mod left;
+mod file;
 mod scope;
 mod streams;
 #[cfg(test)]
@@ -26,10 +28,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use guardhouse_process::attach::Source;
 use guardhouse_process::losses::{Losses, Reason};
+use guardhouse_process::offline_file::Place;
 use guardhouse_protocol::frame::MessageId;
 use guardhouse_protocol::limits::MESSAGE_WINDOW;
 use guardhouse_protocol::scope::{Refusal, ScopeUpdate};
-use guardhouse_protocol::{Channel, Config, StreamOpening, Timestamp, Trace};
+use guardhouse_protocol::{Channel, Config, RunId, StreamOpening, Timestamp, Trace};
 use uuid::Uuid;
 
 use crate::house::{Answering, Told};
@@ -41,11 +44,11 @@ use streams::Streams;
 /// the scope and the start, which a new main hears first, have room too.
 const WINDOW: u64 = MESSAGE_WINDOW - 64;
 
-/// So many messages are held at most. With the changes of the scope between them, and those once more
-/// for the shelf, their ids still lie so close together that a new main needs no others.
-pub(crate) const MOST_ITEMS: usize = (WINDOW / 3 - 64) as usize;
+/// Maximum number of messages that wait, in memory and in the file. Of each in the file, its place is in
+/// memory.
+const MOST_CAPTURED: usize = 64 * 1024;
 
-/// How much waits at most.
+/// How much is in memory at most.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) items: usize,
@@ -75,15 +78,23 @@ pub(crate) struct Courier {
     held_by_main: Option<u64>,
     /// How the last main called this process.
     renderer: Option<Uuid>,
-    /// How much of what was captured is held.
+    /// In which run of main things are captured, if that is known.
+    run: Option<RunId>,
+    /// How many captured messages main has not acknowledged.
+    captured: usize,
+    /// How many of them are in the file.
+    filed: usize,
+    /// How many of them are in memory, and how many bytes they have.
     held: usize,
     held_bytes: usize,
     /// How many changes of the scope were left when they became fewer.
     least_changes: changes::Amount,
-    /// Whether there are changes of the scope that the shelf will not get from what is held.
-    is_shelf_behind: bool,
-    /// Whether something was let go that is on the shelf.
-    is_only_on_shelf: bool,
+    /// The run that the file speaks of.
+    file_run: Option<RunId>,
+    /// Whether there are changes of the scope that the file will not get from what is held.
+    is_file_behind: bool,
+    /// What main has acknowledged or was lost, and the file does not say yet.
+    taken: Vec<u64>,
     losses: Losses,
 }
 
@@ -92,9 +103,14 @@ struct Item {
     id: Option<MessageId>,
     order: u64,
     channel: Channel,
-    bytes: Bytes,
+    /// Nothing if it is only in the file.
+    bytes: Option<Bytes>,
+    run: Option<RunId>,
     answer: Option<Answering>,
-    is_shelved: bool,
+    /// Whether it is in the file.
+    is_filed: bool,
+    /// Where it is there, if it was captured.
+    place: Option<Place>,
 }
 
 struct Flush {
@@ -109,13 +125,26 @@ struct Flush {
 pub(crate) enum Said {
     Config(Config),
     Trace(Trace),
-    /// It will never take something.
-    Declined(String),
+    /// It will never take something, which the application has captured or not.
+    Declined {
+        reason: String,
+        is_captured: bool,
+    },
 }
 
 impl Item {
     fn new(order: u64, channel: Channel, bytes: Bytes) -> Self {
-        Self { id: None, order, channel, bytes, answer: None, is_shelved: false }
+        let bytes = Some(bytes);
+        Self {
+            id: None,
+            order,
+            channel,
+            bytes,
+            run: None,
+            answer: None,
+            is_filed: false,
+            place: None,
+        }
     }
 
     /// Whether it is something that the application has captured, as opposed to what is said about the
@@ -141,6 +170,11 @@ impl Item {
     fn is_unsaid_change(&self) -> bool {
         self.is_change() && self.id.is_none()
     }
+
+    /// How many bytes of it are in memory.
+    fn held_bytes(&self) -> usize {
+        self.bytes.as_ref().map_or(0, Bytes::len)
+    }
 }
 
 /// What the process says.
@@ -161,11 +195,15 @@ impl Courier {
             is_paused: false,
             held_by_main: None,
             renderer: None,
+            run: None,
+            captured: 0,
+            filed: 0,
             held: 0,
             held_bytes: 0,
             least_changes: changes::Amount::default(),
-            is_shelf_behind: true,
-            is_only_on_shelf: false,
+            file_run: None,
+            is_file_behind: true,
+            taken: Vec::new(),
             losses: Losses::new(),
         }
     }
@@ -182,7 +220,24 @@ impl Courier {
         }
     }
 
-    /// Takes a message for main. One that alone is more than may be held costs only itself.
+    /// In which run of main things are captured, if that is known.
+    pub(crate) fn run(&self) -> Option<RunId> {
+        self.run
+    }
+
+    /// From now on things are captured in this run of main.
+    pub(crate) fn set_run(&mut self, run: RunId) {
+        self.run = Some(run);
+    }
+
+    /// A main was found that could not be reached. Unless there was another one before, what is captured
+    /// is captured in its run.
+    pub(crate) fn set_run_if_unknown(&mut self, run: RunId) {
+        self.run.get_or_insert(run);
+    }
+
+    /// Takes a message for main. One that alone is more than may be held costs only itself. When more
+    /// than that is held then ([`is_over`](Self::is_over)), somebody has to make room.
     pub(crate) fn push(&mut self, channel: Channel, bytes: Bytes, answer: Option<Answering>) {
         if bytes.len() > self.bounds.bytes {
             let (length, bound) = (bytes.len(), self.bounds.bytes);
@@ -205,13 +260,13 @@ impl Courier {
             }
             Channel::Status => {
                 // Only the last of a kind has an effect.
-                self.drop_waiting(|item| item.channel == channel && item.bytes == bytes);
+                let bytes = Some(&bytes);
+                self.drop_waiting(|item| item.channel == channel && item.bytes.as_ref() == bytes);
             }
             Channel::Envelope | Channel::Feedback => self.put_scope(),
             _ => {}
         }
         self.put(channel, bytes, answer);
-        self.make_room();
     }
 
     /// Takes a stream for main. When too many wait already, it is lost.
@@ -272,7 +327,11 @@ impl Courier {
     }
 
     fn put_scope(&mut self) {
-        for bytes in self.statement.take_for_main() {
+        let messages = self.statement.take_for_main();
+        if messages.is_empty() {
+            return;
+        }
+        for bytes in messages {
             self.put(Channel::Scope, bytes, None);
         }
         self.bound_changes();
@@ -286,47 +345,63 @@ impl Courier {
 
     fn put(&mut self, channel: Channel, bytes: Bytes, answer: Option<Answering>) {
         let order = self.order();
-        let item = Item { answer, ..Item::new(order, channel, bytes) };
+        let item = Item { answer, run: self.run, ..Item::new(order, channel, bytes) };
         if item.is_captured() {
+            self.captured += 1;
             self.held += 1;
-            self.held_bytes += item.bytes.len();
+            self.held_bytes += item.held_bytes();
         }
         self.waiting.push_back(item);
     }
 
+    /// Something is neither waiting nor under way any more.
     fn count_out(&mut self, item: &Item) {
         if item.is_captured() {
-            self.held -= 1;
-            self.held_bytes -= item.bytes.len();
+            self.captured -= 1;
+            self.held -= usize::from(item.bytes.is_some());
+            self.held_bytes -= item.held_bytes();
+            if item.is_filed {
+                self.filed -= 1;
+                self.taken.push(item.order);
+            }
         }
         if let Some(id) = item.id {
             self.outstanding.remove(&id);
         }
     }
 
-    /// Lets logs and metrics go before anything else, and of either the oldest that was not said, or if
-    /// all was, the oldest.
-    fn make_room(&mut self) {
-        while self.held > self.bounds.items || self.held_bytes > self.bounds.bytes {
-            let lost = take_first(&mut self.waiting, Item::is_telemetry)
-                .or_else(|| take_first(&mut self.said, Item::is_telemetry))
-                .or_else(|| take_first(&mut self.waiting, Item::is_captured))
-                .or_else(|| take_first(&mut self.said, Item::is_captured));
+    /// Whether more is in memory than may be.
+    pub(crate) fn is_over(&self) -> bool {
+        self.held > self.bounds.items || self.held_bytes > self.bounds.bytes
+    }
+
+    /// Loses what is too much: logs and metrics before anything else, and of either the oldest in memory
+    /// that was not said, or if all was, the oldest.
+    pub(crate) fn make_room(&mut self) {
+        while self.is_over() || self.captured > MOST_CAPTURED {
+            // To lose what is in the file makes no room in memory.
+            let is_over = self.is_over();
+            let goes = |item: &Item| item.is_captured() && (item.bytes.is_some() || !is_over);
+            let lost = take_first(&mut self.waiting, |item| item.is_telemetry() && goes(item))
+                .or_else(|| take_first(&mut self.said, |item| item.is_telemetry() && goes(item)))
+                .or_else(|| take_first(&mut self.waiting, goes))
+                .or_else(|| take_first(&mut self.said, goes));
             let Some(lost) = lost else { break };
-            self.count_out(&lost);
-            if lost.is_shelved {
-                self.is_only_on_shelf = true;
-            } else {
-                self.losses.add(&message(lost.channel, &lost.bytes, Reason::QueueOverflow));
-            }
-            // It cannot become durable any more.
-            let waits = self.flushes.iter().filter(|flush| flush.order > lost.order);
-            let waits: Vec<_> = waits.map(|flush| flush.order).collect();
-            for order in waits {
-                self.settle(order, false);
-            }
-            self.settle_changes();
+            self.lose(lost);
         }
+    }
+
+    fn lose(&mut self, lost: Item) {
+        self.count_out(&lost);
+        let bytes = lost.bytes.unwrap_or_default();
+        self.losses.add(&message(lost.channel, &bytes, Reason::QueueOverflow));
+        // It cannot become durable any more.
+        let waits = self.flushes.iter().filter(|flush| flush.order > lost.order);
+        let waits: Vec<_> = waits.map(|flush| flush.order).collect();
+        for order in waits {
+            self.settle(order, false);
+        }
+        self.settle_changes();
     }
 
     fn drop_waiting(&mut self, is_dropped: impl Fn(&Item) -> bool) {

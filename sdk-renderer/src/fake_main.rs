@@ -15,7 +15,7 @@ use guardhouse_protocol::frame::{
     Frame, Hello, MessageId, Proof, Rejection, Role, Side, Version, Welcome,
 };
 use guardhouse_protocol::http::{Answer, CURSOR_HEADER, GOODBYE_PATH, HELLO_PATH, RequestHead};
-use guardhouse_protocol::{Channel, FlushResult, Namespace, StreamResult};
+use guardhouse_protocol::{Channel, FlushResult, Namespace, RunId, StreamResult};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use crate::house::Way;
 
-/// A folder for notes, sockets and shelves.
+/// A folder for notes, sockets and offline files.
 pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
@@ -60,8 +60,8 @@ pub(crate) struct Book {
     pub(crate) streams: HashMap<MessageId, Vec<u8>>,
     pub(crate) goodbyes: usize,
     spool: PathBuf,
-    /// How many shelves there were to be read when the last goodbye came.
-    pub(crate) shelves: usize,
+    /// How many offline files there were to be read when the last goodbye came.
+    pub(crate) offline_files: usize,
     pub(crate) requests: usize,
     /// The next requests are answered so, whatever they are.
     pub(crate) answers: Vec<Answer>,
@@ -128,13 +128,23 @@ pub(crate) struct FakeMain {
 
 impl FakeMain {
     pub(crate) fn new(folder: &Folder, classic: bool, protocol: bool) -> Self {
+        Self::with_spool(folder, classic, protocol, Some(folder.spool()))
+    }
+
+    pub(crate) fn with_spool(
+        folder: &Folder,
+        classic: bool,
+        protocol: bool,
+        spool: Option<PathBuf>,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
         let mut meeting = Meeting::new(Namespace::DEFAULT, Proof::new([7; 32]));
-        meeting.spool = Some(folder.spool());
+        meeting.spool = spool;
+        meeting.run = Some(RunId::new(Uuid::new_v4().as_u64_pair().0));
         if classic {
             meeting.socket = Some(folder.0.join(format!("{}.sock", Uuid::new_v4().simple())));
         }
@@ -269,7 +279,7 @@ fn answer_frame(book: &mut Book, frame: Frame) -> Option<Frame> {
             book.goodbyes += 1;
             let files = std::fs::read_dir(&book.spool).into_iter().flatten().flatten();
             let is_free = |path: PathBuf| File::open(path).unwrap().try_lock_shared().is_ok();
-            book.shelves = files.filter(|file| is_free(file.path())).count();
+            book.offline_files = files.filter(|file| is_free(file.path())).count();
             return None;
         }
         Frame::Message { id, channel, payload } => {

@@ -22,6 +22,10 @@ use crate::house::{Answering, House, Told, Way};
 use crate::losses;
 use crate::wishes::Wishes;
 
+/// So long a panic that ends the process waits for what is left to be written down, when it has waited
+/// for main in vain before.
+const AFTER_PANIC: Duration = Duration::from_millis(500);
+
 /// Keeps the SDK running. Dropping it hands what is left to main in the time that
 /// [`shutdown_timeout`](crate::Options::shutdown_timeout) gives, leaves the rest where main will find
 /// it, says goodbye, and takes everything down: no thread and no connection stays behind.
@@ -206,6 +210,8 @@ impl Guard {
     /// Everything that ends, within `timeout` whatever hangs.
     fn end(&mut self, timeout: Duration) -> bool {
         let Some(thread) = self.thread.take() else { return false };
+        let has_waited = std::thread::panicking() && self.house.is_main_silent();
+        let timeout = if has_waited { timeout.min(AFTER_PANIC) } else { timeout };
         let deadline = deadline_in(timeout);
         running::set_scope(None);
         // Whoever waits in a flush holds a lock of the client that closing it needs.

@@ -47,6 +47,10 @@ pub(crate) struct House {
     thread: OnceLock<ThreadId>,
     /// What was lost and is not reported yet.
     losses: Mutex<Losses>,
+    /// Whether something captured was lost since the last flush.
+    has_lost: AtomicBool,
+    /// Whether the last thread that panicked has waited in vain.
+    is_main_silent: AtomicBool,
 }
 
 /// How main is reached.
@@ -174,6 +178,8 @@ impl House {
             flushes: Mutex::default(),
             thread: OnceLock::new(),
             losses: Mutex::default(),
+            has_lost: AtomicBool::new(false),
+            is_main_silent: AtomicBool::new(false),
         })
     }
 
@@ -244,8 +250,21 @@ impl House {
         }
     }
 
-    /// Counts what is lost, for the next report.
+    /// Counts what is lost, for the next report. The next flush says that not all is on disk.
     pub(crate) fn lose(&self, losses: &Losses) {
+        if !losses.is_empty() {
+            self.has_lost.store(true, Ordering::Release);
+            self.count(losses);
+        }
+    }
+
+    /// Something captured was not taken, which somebody else counts.
+    pub(crate) fn lose_uncounted(&self) {
+        self.has_lost.store(true, Ordering::Release);
+    }
+
+    /// Counts what the application did not want, or what was counted before and could not be reported.
+    pub(crate) fn count(&self, losses: &Losses) {
         lock(&self.losses).add(losses);
     }
 
@@ -254,8 +273,8 @@ impl House {
         lock(&self.losses).take()
     }
 
-    /// Waits until main has made all that came before durable. Says whether it has; at once if it
-    /// cannot be by then.
+    /// Waits until main has made all that came before durable. Says whether it has, and whether nothing
+    /// of it was lost since the last time; at once if it cannot be by then.
     pub(crate) fn flush(&self, deadline: Instant) -> bool {
         if self.is_own_thread() {
             return false;
@@ -268,7 +287,18 @@ impl House {
             && self.doorway.enter(Visit::Flush { deadline, done }).is_ok()
             && promise.wait_until(deadline) == Some(true);
         lock(&self.flushes).retain(|breaker| !breaker.is_of(&promise));
-        is_durable
+        let has_lost = self.has_lost.swap(false, Ordering::AcqRel);
+        is_durable && !has_lost
+    }
+
+    /// A thread that panics has waited for main, which has everything or not.
+    pub(crate) fn waited_in_panic(&self, is_durable: bool) {
+        self.is_main_silent.store(!is_durable, Ordering::Release);
+    }
+
+    /// Whether a panic has waited for main in vain. If it ends the process, it does not wait once more.
+    pub(crate) fn is_main_silent(&self) -> bool {
+        self.is_main_silent.load(Ordering::Acquire)
     }
 
     /// Waits until the SDK thread has done its last work, which is to say goodbye only if this thread

@@ -58,7 +58,7 @@ impl Options {
             max_breadcrumbs: None,
             before_send: None,
             spool_dir: None,
-            max_items: 1000,
+            max_items: 10_000,
             max_bytes: 32 * MIB,
             shutdown_timeout: None,
         }
@@ -137,14 +137,18 @@ impl Options {
         self
     }
 
-    /// How many messages wait at most for a main that is away; 1000 by default, and never more than 1280,
-    /// which is what a new main can tell apart. Logs and metrics go first, then the oldest.
+    /// How many messages that main has not acknowledged are in memory at most; 10,000 by default. What is
+    /// more waits in a file of 64 MiB in the directory that main has named, or in
+    /// [`spool_dir`](Self::spool_dir), and is handed to main from there in its order. Only where there is
+    /// neither room in the file nor a directory something is lost and counted: logs and metrics first,
+    /// then the oldest in memory.
     pub fn max_items(mut self, items: usize) -> Self {
         self.max_items = items;
         self
     }
 
-    /// How many bytes wait at most for a main that is away; 32 MiB by default.
+    /// How many bytes of them are in memory at most; 32 MiB by default. It is also the most that a
+    /// single one may have.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self

@@ -4,9 +4,10 @@
 //! do: a line to main over the classic way costs no wake-up. It dies of nothing: a panic, of ours or of
 //! a function of the application that it calls, costs what is at hand.
 //!
-//! While there is no main it looks for one, ever more rarely, and leaves what was captured on the
-//! [shelf](guardhouse_process::shelf), for the case that the process ends before a main comes. So it does
-//! when somebody flushes in vain: then it may end soon.
+//! While there is no main it looks for one, ever more rarely, and leaves what was captured in the
+//! [offline file](guardhouse_process::offline_file), for the case that the process ends before a main
+//! comes. So it does when somebody flushes in vain: then it may end soon. While there is a main, the file
+//! takes what is more than may be in memory, and is read again when that is main's turn.
 
 mod closing;
 mod connecting;
@@ -23,7 +24,10 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use bytes::Bytes;
+use guardhouse_crash::process::is_stopped;
 use guardhouse_process::attach::{Source, read_aside};
+use guardhouse_process::meeting::Meeting;
+use guardhouse_process::offline_file::Entry;
 use guardhouse_process::probe::Probe;
 use guardhouse_protocol::frame::{RendererName, Role};
 use guardhouse_protocol::{Channel, Config, IpcMode, Namespace, Trace};
@@ -31,7 +35,7 @@ use sentry::Hub;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
-use crate::courier::{Bounds, Courier, MOST_ITEMS, Said};
+use crate::courier::{Bounds, Courier, Said};
 use crate::house::House;
 use crate::ways::{Heard, Identity, Line, NoWay, Search, Ways, inherited};
 use closing::Closing;
@@ -51,7 +55,7 @@ pub(crate) struct Orders {
     pub(crate) role: Role,
     /// Where to leave what main has not taken, if no main was ever seen that says where.
     pub(crate) spool: Option<PathBuf>,
-    /// So many messages wait for main at most.
+    /// So many messages wait for main in memory at most.
     pub(crate) max_items: usize,
     /// So many bytes of them.
     pub(crate) max_bytes: usize,
@@ -138,17 +142,13 @@ enum Event {
 
 impl Post {
     fn new(house: Arc<House>, orders: Orders, ways: Ways) -> Self {
-        let bounds =
-            Bounds { items: orders.max_items.clamp(1, MOST_ITEMS), bytes: orders.max_bytes };
-        let Orders {
-            namespace, role, name, spool, max_breadcrumbs, on_config, on_trace, seed, ..
-        } = orders;
-        let identity = Identity { namespace, role, name };
+        let bounds = Bounds { items: orders.max_items.max(1), bytes: orders.max_bytes };
+        let Orders { name, spool, max_breadcrumbs, on_config, on_trace, seed, .. } = orders;
         Self {
             house,
             courier: Courier::new(bounds, max_breadcrumbs),
             connecting: Connecting::new(ways, seed),
-            keeping: Keeping::new(spool, identity),
+            keeping: Keeping::new(spool, name.as_str()),
             line: None,
             is_line_full: false,
             reading: JoinSet::new(),
@@ -240,15 +240,15 @@ impl Post {
             }
             Event::Opened(Err(no_way)) => {
                 self.connecting.failed(&no_way, &self.house);
-                if let Some(spool) = self.connecting.spool_out_of_reach(&no_way) {
-                    self.keeping.learned(spool);
+                if let Some(main) = self.connecting.main_out_of_reach(&no_way) {
+                    self.learn(&main);
                 }
                 if self.connecting.is_main_dead() {
                     self.keeping.disconnected(true);
                 }
                 // Nobody should wait for a main that is not there.
                 if self.courier.has_flush() {
-                    self.keeping.hurry(&mut self.courier, &self.house);
+                    self.put_into_file();
                     self.courier.fail_flushes();
                 }
             }
@@ -267,7 +267,10 @@ impl Post {
                 (self.on_config)(config);
             }
             Said::Trace(trace) => (self.on_trace)(trace),
-            Said::Declined(reason) => {
+            Said::Declined { reason, is_captured } => {
+                if is_captured {
+                    self.house.lose_uncounted();
+                }
                 self.house.say(format_args!("main has declined something: {reason}"));
             }
         }
@@ -277,7 +280,7 @@ impl Post {
     fn step(&mut self) -> Option<Instant> {
         let now = Instant::now();
         if self.courier.has_flush_until(now) {
-            self.keeping.hurry(&mut self.courier, &self.house);
+            self.put_into_file();
         }
         let mut wakes = vec![self.courier.expire_flushes(now), self.beat(now)];
         if let Some(better) = self.connecting.poll_better(now, self.courier.is_under_way()) {
@@ -290,7 +293,13 @@ impl Post {
             self.reading.spawn(async move { (key, read_aside(source).await) });
         }
         wakes.push(self.connecting.step(now, self.line.as_ref()));
-        wakes.push(self.keeping.step(now, &mut self.courier, self.line.is_some(), &self.house));
+        if self.line.is_none() {
+            if self.keeping.is_due(now, &self.courier) {
+                self.put_into_file();
+            }
+            wakes.push(self.keeping.timeout(&self.courier).filter(|at| *at > now));
+        }
+        self.keeping.settle(&mut self.courier);
         let losses = self.courier.take_losses();
         for (category, _, quantity) in losses.iter() {
             self.house.say(format_args!(
@@ -298,8 +307,8 @@ impl Post {
             ));
         }
         self.house.lose(&losses);
+        let is_reachable = self.closing.is_some() && self.is_main_there();
         if let Some(closing) = &mut self.closing {
-            let is_reachable = self.line.is_some() || self.connecting.is_hopeful();
             // What is kept back will not be taken before the end.
             let is_stuck = self.is_paused && !self.courier.has_nothing();
             wakes.push(Some(closing.look(now, is_reachable && !is_stuck)));
@@ -314,15 +323,80 @@ impl Post {
         if self.connecting.has_better() {
             return;
         }
-        loop {
-            let Ok(permit) = line.outgoing.try_reserve() else {
-                self.is_line_full = true;
-                return;
-            };
-            let has_room = self.courier.is_below(line.depth);
+        let (room, depth) = (line.outgoing.capacity(), line.depth);
+        let (mut frames, mut sent) = (Vec::new(), Vec::new());
+        while frames.len() < room {
+            let has_room = self.courier.is_below(depth);
+            while has_room && let Some((order, place)) = self.courier.poll_load() {
+                let loaded = self.keeping.load(place, &self.house);
+                self.courier.handle_loaded(order, loaded);
+            }
             let message = if has_room { self.courier.poll() } else { None };
-            let Some(frame) = message.or_else(|| self.courier.poll_stream()) else { return };
-            permit.send(frame);
+            let Some((filed, frame)) =
+                message.or_else(|| Some((None, self.courier.poll_stream()?)))
+            else {
+                break;
+            };
+            sent.extend(filed);
+            frames.push(frame);
+        }
+        if !sent.is_empty() {
+            // Before main can take it: if we are killed then, it has to know what it has taken.
+            self.keeping.sent(Entry::Sent(sent));
+        }
+        self.is_line_full = frames.len() == room;
+        for frame in frames {
+            // There is room, as nobody else fills it; if the line has ended, that is heard soon.
+            let _ = line.outgoing.try_send(frame);
+        }
+    }
+
+    /// Whether somebody may answer soon: main is connected or may be found, and is not stopped.
+    fn is_main_there(&self) -> bool {
+        let is_stopped = |main: Option<&Meeting>| main.is_some_and(|it| is_stopped(it.pid));
+        match &self.line {
+            Some(line) => !is_stopped(line.main.as_ref().map(|(_, main)| main)),
+            None => {
+                self.connecting.is_hopeful() && !is_stopped(self.connecting.endpoint().as_ref())
+            }
+        }
+    }
+
+    /// Puts everything into the offline file that is not there yet.
+    fn put_into_file(&mut self) {
+        let now = Instant::now();
+        if !self.courier.has_unfiled() || !self.keeping.may_write(now) {
+            return;
+        }
+        self.find_directory();
+        self.keeping.put(&mut self.courier, &self.house);
+    }
+
+    /// Main says in its endpoint file where to leave things, whether it can be reached or not.
+    fn find_directory(&mut self) {
+        if !self.keeping.knows_directory()
+            && let Some(main) = self.connecting.endpoint()
+        {
+            self.learn(&main);
+        }
+    }
+
+    /// Sees to it that no more is in memory than may be.
+    fn bound_memory(&mut self) {
+        if self.courier.is_over() {
+            self.put_into_file();
+            self.courier.release();
+        }
+        self.courier.make_room();
+    }
+
+    /// This is our main, whether it can be reached or not.
+    fn learn(&mut self, main: &Meeting) {
+        if let Some(directory) = &main.spool {
+            self.keeping.learned(directory.clone());
+        }
+        if let Some(run) = main.run {
+            self.courier.set_run_if_unknown(run);
         }
     }
 
@@ -339,7 +413,15 @@ impl Post {
     }
 
     fn take_line(&mut self, line: Line) {
-        let is_new = self.courier.connect(line.welcome.renderer_id);
+        let run = line.main.as_ref().and_then(|(_, main)| main.run);
+        let is_same_run = run.is_some() && run == self.courier.run();
+        let is_new = self.courier.connect(line.welcome.renderer_id, is_same_run);
+        if let Some((_, main)) = &line.main {
+            self.learn(main);
+        }
+        if let Some(run) = run {
+            self.courier.set_run(run);
+        }
         // What a former main wanted binds nobody under one that says nothing.
         if is_new && self.has_config {
             self.hear(Said::Config(Config::default()));
@@ -354,7 +436,7 @@ impl Post {
         ));
         self.house.set_way(Some(line.way));
         self.connecting.connected();
-        self.keeping.connected(&line);
+        self.keeping.connected(line.welcome.renderer_id, &self.courier);
         self.take_scope();
         self.courier.state_scope();
         self.line = Some(line);
@@ -389,6 +471,7 @@ impl Post {
         closing.has_all = self.courier.has_nothing() && closing.is_durable();
         // First what could be lost, then what is only polite.
         self.courier.disconnect();
+        self.find_directory();
         self.keeping.finish(&mut self.courier, &self.house);
         if let Some(line) = self.line.take()
             && !closing.is_panicking

@@ -59,8 +59,12 @@ impl sentry::Transport for Transport {
     }
 
     fn flush(&self, timeout: Duration) -> bool {
-        let timeout = if std::thread::panicking() { timeout.min(IN_PANIC) } else { timeout };
-        self.house.flush(deadline_in(timeout))
+        if !std::thread::panicking() {
+            return self.house.flush(deadline_in(timeout));
+        }
+        let is_durable = self.house.flush(deadline_in(timeout.min(IN_PANIC)));
+        self.house.waited_in_panic(is_durable);
+        is_durable
     }
 
     fn shutdown(&self, timeout: Duration) -> bool {
@@ -80,7 +84,7 @@ impl Transport {
         // Writing to memory fails only for what cannot be said in JSON.
         if let Err(error) = envelope.to_writer(&mut bytes) {
             self.house.lose(&losses::one(Category::Default, Reason::InternalSdkError));
-            self.house.lose(losses);
+            self.house.count(losses);
             self.house.say(format_args!("an envelope was dropped: it cannot be written: {error}"));
             return;
         }
@@ -90,7 +94,7 @@ impl Transport {
                 bytes.extend_from_slice(report.as_bytes());
             } else {
                 // It goes with the next.
-                self.house.lose(losses);
+                self.house.count(losses);
             }
         }
         if bytes.len() > ENVELOPE_MESSAGE_BYTES {
@@ -152,7 +156,7 @@ impl Parts {
         }
         let is_chosen = envelope.event().is_none_or(|event| wishes.chooses(event.event_id));
         if !is_chosen {
-            house.lose(&losses::one(Category::Error, Reason::SampleRate));
+            house.count(&losses::one(Category::Error, Reason::SampleRate));
         }
         let size = |item: &EnvelopeItem| match item {
             EnvelopeItem::Attachment(attachment) => attachment.buffer.len(),

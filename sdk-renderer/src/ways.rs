@@ -198,9 +198,9 @@ impl Ways {
         line.way == Way::Protocol && self.mode.has_classic() && has_socket
     }
 
-    /// Where our main looks for what is left, if there is a main.
-    pub(crate) fn spool(&self) -> Option<PathBuf> {
-        lock(&self.known).search.find(&self.identity.namespace)?.1.spool
+    /// What our main says of itself, whether it can be reached or not.
+    pub(crate) fn endpoint(&self) -> Option<Meeting> {
+        lock(&self.known).search.endpoint(&self.identity.namespace)
     }
 
     /// A line to this main has ended. From now on only it is main, or if it is dead, one that comes

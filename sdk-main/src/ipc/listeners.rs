@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use guardhouse_crash::directory_watch::DirectoryWatch;
 use guardhouse_process::meeting::{self, Meeting, Place, Posted};
 use guardhouse_protocol::frame::Proof;
-use guardhouse_protocol::{IpcMode, Namespace};
+use guardhouse_protocol::{IpcMode, Namespace, RunId};
 use tokio::task::AbortHandle;
 
 use super::renderers::Entrance;
@@ -56,7 +56,7 @@ impl Listeners {
         mode: IpcMode,
         namespace: &Namespace,
         proof: Proof,
-        spool: Option<&Path>,
+        spool: Option<(&Path, RunId)>,
     ) -> Self {
         let mut listeners = Self {
             posted: None,
@@ -68,7 +68,8 @@ impl Listeners {
             failures: 0,
         };
         let mut note = Meeting::new(namespace.clone(), proof);
-        note.spool = spool.map(Path::to_owned);
+        note.spool = spool.map(|(directory, _)| directory.to_owned());
+        note.run = spool.map(|(_, run)| run);
         if mode.has_protocol() {
             match open_port() {
                 Ok(port) => {

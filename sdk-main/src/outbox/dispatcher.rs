@@ -188,6 +188,12 @@ impl Dispatcher {
         self.backoff.is_active()
     }
 
+    /// Whether events go to Sentry, one after the other, as far as is known.
+    pub fn is_delivering(&self, now: Instant) -> bool {
+        let is_limited = self.limited(now).contains(Category::Error);
+        !self.is_paused && !self.is_backing_off() && !is_limited
+    }
+
     /// The categories that Sentry wants nothing of now.
     pub fn limited(&self, now: Instant) -> Categories {
         self.limits.limited(now, Categories::ALL)

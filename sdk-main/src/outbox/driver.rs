@@ -169,6 +169,12 @@ impl Outbox {
         }
     }
 
+    /// Whether the spool is filled to so many eighths, and will soon be less so: Sentry takes what there
+    /// is.
+    pub(crate) fn is_crowded(&self, eighths: u64) -> bool {
+        self.spool.is_filled_to(eighths) && self.dispatcher.is_delivering(Instant::now())
+    }
+
     /// Whether an envelope waits that only memory holds.
     pub(crate) fn is_in_memory(&self, id: EntryId) -> bool {
         self.spool.entry(id).is_some() && !self.spool.is_durable(id)

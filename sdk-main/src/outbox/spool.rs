@@ -276,6 +276,15 @@ impl Spool {
         self.table.get(id).is_some_and(|held| matches!(held.place, Place::Disk { .. }))
     }
 
+    /// Whether envelopes take up at least so many eighths of the room that there is for them.
+    pub fn is_filled_to(&self, eighths: u64) -> bool {
+        let (count, bytes) = self.table.amount();
+        let is_filled =
+            |amount: u64, most: u64| amount.saturating_mul(8) >= most.saturating_mul(eighths);
+        is_filled(count as u64, self.limits.max_count as u64)
+            || is_filled(bytes, self.limits.max_bytes)
+    }
+
     /// Why the disk does not work, from the first failure until the next success.
     pub const fn trouble(&self) -> Option<&io::Error> {
         self.trouble.as_ref()

@@ -153,7 +153,7 @@ impl Watch {
         };
         let info = RendererInfo::new(renderer).with_name(known.name).with_pid(known.pid);
         let native = Native {
-            seen: former.and_then(|former| self.shelves.taken_of(former)).unwrap_or_default(),
+            seen: former.and_then(|former| self.offline_files.taken_of(former)).unwrap_or_default(),
             waiting: VecDeque::new(),
             retry_at: None,
             oom_kills_before: oom_kills(),
@@ -177,7 +177,7 @@ impl Watch {
             .or_else(|| known.iter().find_map(waits));
         if let Some(next) = next {
             self.natives.last_alone = next;
-            self.go_on(next, Patience::Alone, ALONE_AT_ONCE);
+            self.go_on(next, Patience::Alone, ALONE_AT_ONCE, false);
         }
     }
 
@@ -190,7 +190,7 @@ impl Watch {
         let given_up: Vec<Uuid> =
             known.iter().filter(|(_, native)| due(native.give_up_at)).map(|(id, _)| *id).collect();
         for renderer in ready {
-            self.go_on(renderer, Patience::Waits, ALONE_AT_ONCE);
+            self.go_on(renderer, Patience::Waits, ALONE_AT_ONCE, false);
         }
         for renderer in given_up {
             self.give_up(renderer);
@@ -217,7 +217,9 @@ impl Watch {
     pub(super) fn take_last_words(&mut self) {
         let renderers: Vec<Uuid> = self.natives.known.keys().copied().collect();
         for renderer in renderers {
-            self.go_on(renderer, Patience::Alone, usize::MAX);
+            // One that is still there keeps what is not taken, and leaves it for the next start.
+            let is_linked = lock(&self.house.renderers).is_linked(renderer);
+            self.go_on(renderer, Patience::Alone, usize::MAX, !is_linked);
         }
     }
 
@@ -236,7 +238,7 @@ impl Watch {
 
     /// A renderer is gone.
     fn conclude(&mut self, renderer: Uuid, said_goodbye: bool) {
-        self.go_on(renderer, Patience::Alone, usize::MAX);
+        self.go_on(renderer, Patience::Alone, usize::MAX, true);
         let Some(native) = self.natives.known.remove(&renderer) else { return };
         let known = lock(&self.house.renderers).get(renderer);
         if let Some(known) = known {
@@ -252,7 +254,7 @@ impl Watch {
             }
         }
         self.natives.undurable.retain(|held| held.renderer != renderer);
-        self.shelves.look_for(renderer, native.seen.clone());
+        self.offline_files.look_for(renderer, native.seen.clone());
         self.gone(renderer);
         // Last, so that whoever sees it gone sees nothing of it any more.
         lock(&self.house.renderers).forget(renderer);
@@ -262,7 +264,7 @@ impl Watch {
     fn vanish(&mut self, renderer: Uuid) {
         if let Some(native) = self.natives.known.remove(&renderer) {
             self.house.say(format_args!("renderer {renderer} has not come back, and is forgotten"));
-            self.shelves.look_for(renderer, native.seen.clone());
+            self.offline_files.look_for(renderer, native.seen.clone());
             self.gone(renderer);
         }
     }

@@ -29,7 +29,7 @@ use crate::outbox::spool::{Hook, Limits, Spool};
 use crate::session::{About, SessionMode, Sessions};
 
 /// Where renderers leave what they could not hand over, in the directory for what waits.
-const SHELF: &str = "renderers";
+const OFFLINE: &str = "renderers";
 
 /// Everything that the SDK thread has to know.
 pub(crate) struct Orders {
@@ -45,7 +45,7 @@ pub(crate) struct Orders {
     pub(super) dice: Random,
     pub(super) listeners: Option<Listeners>,
     pub(super) concern: Concern,
-    pub(super) shelf: Option<PathBuf>,
+    pub(super) offline_directory: Option<PathBuf>,
     cache_dir: PathBuf,
     /// The file with the certificates of authorities that the application trusts.
     authorities: Option<PathBuf>,
@@ -96,7 +96,7 @@ impl Orders {
             started: SystemTime::now(),
             dice: Random::new(seed.0),
             listeners: None,
-            shelf: None,
+            offline_directory: None,
             concern: Concern {
                 breadcrumbs: options.renderer_breadcrumbs.clone(),
                 events: options.renderer_events.clone(),
@@ -148,10 +148,12 @@ impl Orders {
             }
         }
         // Without a DSN nothing is kept, and nobody looks for what is left there.
-        self.shelf = self.outbox.is_some().then(|| self.cache_dir.join(SHELF));
+        self.offline_directory = self.outbox.is_some().then(|| self.cache_dir.join(OFFLINE));
         let Guardhouse { mode, namespace } = &self.guardhouse;
         let proof = self.proof.clone();
-        let listeners = Listeners::open(house, *mode, namespace, proof, self.shelf.as_deref());
+        let run = self.outbox.as_ref().and_then(|it| it.spool.as_ref()).map(Spool::run);
+        let spool = self.offline_directory.as_deref().zip(run);
+        let listeners = Listeners::open(house, *mode, namespace, proof, spool);
         if let Some(note) = listeners.note() {
             house.set_note(note.to_owned());
         }

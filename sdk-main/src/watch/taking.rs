@@ -3,7 +3,9 @@
 //! Each message has an id, so that one which comes again, on whatever way, is taken once and answered
 //! each time. It counts as taken when it is, not before. What is beyond a renderer's budget waits here,
 //! and with it all that the renderer says after it; there is room for no more than a few of those, so
-//! the renderer waits too. When nobody within its budget wants anything, they go on.
+//! the renderer waits too. When nobody within its budget wants anything, they go on. So it is when the
+//! spool is nearly full while Sentry takes what is in it: rather than push out what was acknowledged, main
+//! lets the renderer wait.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -132,19 +134,20 @@ impl Watch {
         }
         let Some(native) = self.natives.known.get_mut(&renderer) else { return };
         if native.waiting.is_empty() {
-            self.try_to_take(renderer, said, Patience::Waits);
+            self.try_to_take(renderer, said, Patience::Waits, false);
         } else {
             native.waiting.push_back(said);
         }
     }
 
-    /// Takes what waits of a renderer, as far as it may.
-    pub(super) fn go_on(&mut self, renderer: Uuid, patience: Patience, most: usize) {
+    /// Takes what waits of a renderer, as far as it may. If it is its last word, nothing waits for room
+    /// in the spool.
+    pub(super) fn go_on(&mut self, renderer: Uuid, patience: Patience, most: usize, is_last: bool) {
         for _ in 0..most {
             let Some(native) = self.natives.known.get_mut(&renderer) else { return };
             native.retry_at = None;
             let Some(said) = native.waiting.pop_front() else { return };
-            if !self.try_to_take(renderer, said, patience) {
+            if !self.try_to_take(renderer, said, patience, is_last) {
                 return;
             }
         }
@@ -157,14 +160,23 @@ impl Watch {
     }
 
     /// Takes something, or puts it in front of what waits. Says whether it was taken.
-    fn try_to_take(&mut self, renderer: Uuid, said: Said, patience: Patience) -> bool {
+    fn try_to_take(
+        &mut self,
+        renderer: Uuid,
+        said: Said,
+        patience: Patience,
+        is_last: bool,
+    ) -> bool {
         let of_stream = match &said {
             Said::Message { .. } => None,
             // An opening has a few hundred bytes.
             Said::Opening { .. } => Some(0),
             Said::Piece { data, .. } => Some(data.len()),
         };
+        let takes_room = matches!(said, Said::Message { channel: Channel::Envelope, .. });
+        let has_to_wait = takes_room && !is_last && self.is_crowded(patience);
         let (said, until) = match (said, of_stream) {
+            (said, _) if has_to_wait => (said, None),
             (Said::Message { id, channel, payload, answer }, _) => {
                 match self.take_message(renderer, id, channel, payload, answer, patience) {
                     Some(waits) => waits,
@@ -188,6 +200,14 @@ impl Watch {
             native.retry_at = Some(until.unwrap_or_else(|| Instant::now() + SOON));
         }
         false
+    }
+
+    /// Whether the spool has so little room left that a renderer should wait. It does so only while
+    /// Sentry takes what is there: otherwise the newest is worth more than the oldest. Who is within its
+    /// budget does not wait for those who are beyond theirs.
+    pub(super) fn is_crowded(&self, patience: Patience) -> bool {
+        let eighths = if patience == Patience::Alone { 4 } else { 7 };
+        self.outbox.as_ref().is_some_and(|outbox| outbox.is_crowded(eighths))
     }
 
     /// Takes what belongs to a stream.

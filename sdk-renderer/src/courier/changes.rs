@@ -34,7 +34,7 @@ impl Amount {
     fn of<'a>(items: impl Iterator<Item = &'a Item>) -> Self {
         items.fold(Self::default(), |sum, item| Self {
             items: sum.items + 1,
-            bytes: sum.bytes + item.bytes.len(),
+            bytes: sum.bytes + item.held_bytes(),
         })
     }
 
@@ -79,7 +79,7 @@ impl Courier {
         let mut run = Run::default();
         for item in std::mem::take(&mut self.waiting) {
             if item.is_unsaid_change() {
-                self.is_shelf_behind |= item.is_shelved;
+                self.is_file_behind |= item.is_filed;
                 run.add(&item, items.len());
                 continue;
             }
@@ -97,7 +97,7 @@ impl Courier {
         let Some(place) = self.waiting.iter().position(Item::is_unsaid_change) else { return };
         let order = self.waiting[place].order;
         self.drop_waiting(Item::is_unsaid_change);
-        self.is_shelf_behind = true;
+        self.is_file_behind = true;
         for (index, bytes) in (place..).zip(self.statement.take_whole_for_main()) {
             self.waiting.insert(index, Item::new(order, Channel::Scope, bytes));
         }
@@ -118,15 +118,17 @@ impl Courier {
         if self.heard.is_empty() {
             return;
         }
-        let held = self.said.iter().chain(&self.waiting);
-        let first = held.filter(|item| item.needs_scope() || item.is_change()).map(|it| it.order);
-        let first = first.min().unwrap_or(u64::MAX);
+        let is_it = |item: &&Item| item.needs_scope() || item.is_change();
+        // What waits is in order.
+        let waiting = self.waiting.iter().find(is_it);
+        let first = self.said.iter().filter(is_it).chain(waiting).map(|item| item.order).min();
+        let first = first.unwrap_or(u64::MAX);
         let mut amount = Amount::of(self.heard.iter());
         while let Some(item) = self.heard.front()
             && (item.order < first || !amount.is_small())
         {
             amount.items -= 1;
-            amount.bytes -= item.bytes.len();
+            amount.bytes -= item.held_bytes();
             if let Some(item) = self.heard.pop_front() {
                 self.settle_change(&item);
             }
@@ -134,8 +136,10 @@ impl Courier {
     }
 
     fn settle_change(&mut self, item: &Item) {
-        self.is_shelf_behind |= !item.is_shelved;
-        self.statement.settle(&item.bytes);
+        self.is_file_behind |= !item.is_filed;
+        if let Some(bytes) = &item.bytes {
+            self.statement.settle(bytes);
+        }
     }
 
     /// Puts everything that has no answer from a new main into the order in which it was captured, and
@@ -160,7 +164,7 @@ impl Courier {
         }
         if is_first {
             self.statement.settle_all();
-            self.is_shelf_behind = true;
+            self.is_file_behind = true;
         }
         let mut front: VecDeque<_> = ScopeMessage::write(&self.statement.before())
             .into_iter()
@@ -197,8 +201,8 @@ impl Run {
 
 /// What a message of the scope changes.
 pub(super) fn updates(item: &Item) -> Vec<ScopeUpdate> {
-    match ScopeMessage::parse(&item.bytes) {
-        Ok(ScopeMessage::Changes(updates, _)) => updates,
+    match item.bytes.as_deref().map(ScopeMessage::parse) {
+        Some(Ok(ScopeMessage::Changes(updates, _))) => updates,
         _ => Vec::new(),
     }
 }

@@ -11,12 +11,18 @@ use crate::house::Told;
 
 impl Courier {
     /// There is a connection again, on which main calls this process so. Says whether main is a new
-    /// one.
-    pub(crate) fn connect(&mut self, renderer: Uuid) -> bool {
+    /// one, or has let go of this process and knows of it only what it has taken: that is so if it is
+    /// the same run.
+    pub(crate) fn connect(&mut self, renderer: Uuid, is_same_run: bool) -> bool {
         self.disconnect();
         self.is_connected = true;
         let is_new = self.renderer.replace(renderer) != Some(renderer);
         if is_new {
+            if !is_same_run {
+                // A new main knows none of them.
+                self.outstanding.clear();
+                self.waiting.iter_mut().chain(&mut self.heard).for_each(|item| item.id = None);
+            }
             self.streams.begin_anew();
             // Nobody can say of that whether the former main wrote it down.
             if self.held_by_main.take().is_some() {
@@ -48,23 +54,35 @@ impl Courier {
         !self.said.is_empty() || self.streams.is_under_way()
     }
 
-    /// The next message to be said.
-    pub(crate) fn poll(&mut self) -> Option<Frame> {
+    /// The next message to be said. If it is in the file, with its order and id: they have to be
+    /// [there](guardhouse_process::offline_file::Entry::Sent) before it is said.
+    pub(crate) fn poll(&mut self) -> Option<(Option<(u64, MessageId)>, Frame)> {
         if !self.is_connected {
             return None;
         }
+        let index = self.next_index()?;
+        let payload = self.waiting[index].bytes.clone()?;
+        let mut item = self.waiting.remove(index)?;
+        let id = self.name(&mut item);
+        let frame = Frame::Message { id, channel: item.channel, payload };
+        let filed = item.place.map(|_| (item.order, id));
+        if filed.is_some() {
+            // If it has to be said again, it is read again.
+            self.held -= 1;
+            self.held_bytes -= item.held_bytes();
+            item.bytes = None;
+        }
+        self.said.push_back(item);
+        Some((filed, frame))
+    }
+
+    /// Where the next to be said waits, if one may be said now.
+    pub(super) fn next_index(&self) -> Option<usize> {
         let is_paused = self.is_paused;
         let index = self.waiting.iter().position(|item| !(is_paused && item.is_captured()))?;
         let number = self.waiting[index].id.map_or(self.next_id, MessageId::number);
         let is_far = |lowest: &MessageId| number.saturating_sub(lowest.number()) >= WINDOW;
-        if self.outstanding.first().is_some_and(is_far) {
-            return None;
-        }
-        let mut item = self.waiting.remove(index)?;
-        let id = self.name(&mut item);
-        let frame = Frame::Message { id, channel: item.channel, payload: item.bytes.clone() };
-        self.said.push_back(item);
-        Some(frame)
+        (self.is_connected && !self.outstanding.first().is_some_and(is_far)).then_some(index)
     }
 
     /// The next to be said of a stream.
@@ -124,12 +142,16 @@ impl Courier {
                 None
             }
             Frame::Declined { id, reason } => {
-                let order = self.answered(id, |_| Told::Declined(reason.clone()));
+                let mut is_captured = false;
+                let order = self.answered(id, |channel| {
+                    is_captured = Item::new(0, channel, Bytes::new()).is_captured();
+                    Told::Declined(reason.clone())
+                });
                 // A flush that is declined has no other answer.
                 if let Some(order) = order {
                     self.settle(order, false);
                 }
-                Some(Said::Declined(reason))
+                Some(Said::Declined { reason, is_captured })
             }
             Frame::Message { channel: Channel::Config, payload, .. } => {
                 Config::parse(&payload).ok().map(Said::Config)
@@ -150,8 +172,9 @@ impl Courier {
         if is_held_in_memory(item.channel) {
             self.held_by_main = self.held_by_main.max(Some(item.order));
         }
+        let told = told(item.channel);
         if let Some(answer) = item.answer.take() {
-            answer.tell(told(item.channel));
+            answer.tell(told);
         }
         let order = item.order;
         if item.channel == Channel::Scope {

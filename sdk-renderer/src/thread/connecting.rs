@@ -1,9 +1,9 @@
 //! When to look for main, and for a better way to it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use guardhouse_process::meeting::Meeting;
 use tokio::task::JoinHandle;
 
 use super::Event;
@@ -145,10 +145,15 @@ impl Connecting {
         }
     }
 
-    /// Where the main looks that was found and could not be reached.
-    pub(super) fn spool_out_of_reach(&self, no_way: &NoWay) -> Option<PathBuf> {
+    /// The main that was found and could not be reached.
+    pub(super) fn main_out_of_reach(&self, no_way: &NoWay) -> Option<Meeting> {
         // One that does not want us is not ours.
-        matches!(no_way, NoWay::Failed(_)).then(|| self.ways.spool()).flatten()
+        matches!(no_way, NoWay::Failed(_)).then(|| self.endpoint()).flatten()
+    }
+
+    /// What is known of our main, also of one that was never reached.
+    pub(super) fn endpoint(&self) -> Option<Meeting> {
+        self.ways.endpoint()
     }
 
     pub(super) fn connected(&mut self) {

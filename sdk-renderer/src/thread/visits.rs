@@ -33,6 +33,7 @@ impl Post {
                     self.look_at_hub();
                 }
                 self.courier.push(channel, bytes, answer);
+                self.bound_memory();
                 if is_captured {
                     // What was said since, if nothing else was captured since.
                     self.take_own_scope();
@@ -51,8 +52,8 @@ impl Post {
             }
             Visit::Flush { deadline, done } => {
                 self.take_scope();
-                if self.line.is_none() && !self.connecting.is_hopeful() {
-                    self.keeping.hurry(&mut self.courier, &self.house);
+                if !self.is_main_there() {
+                    self.put_into_file();
                     done.keep(false);
                 } else {
                     self.courier.flush(deadline, |is_durable| done.keep(is_durable));

@@ -87,6 +87,13 @@ impl Search {
         noted.or_else(|| self.first(namespace, |main| self.ancestors.contains(&main.pid)))
     }
 
+    /// What our main says of itself: the one that is [found](Self::find), or the one that has started
+    /// this process, though it may have died since.
+    pub(crate) fn endpoint(&self, namespace: &Namespace) -> Option<Meeting> {
+        let found = self.find(namespace).map(|(_, main)| main);
+        found.or_else(|| Meeting::read_dead(self.note.as_deref()?).ok()?)
+    }
+
     /// The main that was ours is so no more, or not at the moment.
     pub(crate) fn lose(&mut self, main: Option<Found>) {
         // It may have been dead for a moment, and the next one there already.

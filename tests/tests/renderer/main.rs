@@ -4,8 +4,8 @@
 
 mod stand_in;
 
-use guardhouse_process::shelf::{Left, find};
-use guardhouse_protocol::frame::{Frame, Role};
+use guardhouse_process::offline_file::{LeftFile, find};
+use guardhouse_protocol::frame::Role;
 use guardhouse_protocol::scope::{Contribution, Field};
 use guardhouse_protocol::{Channel, Item, ItemType, Message, RendererState, Timestamp};
 use guardhouse_tests::desk::{Desk, Scratch};
@@ -186,7 +186,7 @@ fn a_main_that_is_new_hears_the_whole_scope_and_what_the_former_has_not_taken() 
 }
 
 #[test]
-fn what_no_main_took_is_left_on_the_shelf() {
+fn what_no_main_took_is_left_in_the_offline_file() {
     let scratch = Scratch::new();
     let spool = scratch.path().join("spool");
     let mut helm = start(&scratch, &["--spool", spool.to_str().unwrap()]);
@@ -195,16 +195,12 @@ fn what_no_main_took_is_left_on_the_shelf() {
     assert!(helm.ask("close 10000").starts_with("closed false"));
     assert_eq!(ended(helm), ["left 1"]);
 
-    let shelves = find(&spool);
-    assert_eq!(shelves.len(), 1, "{shelves:?}");
-    let left = Left::read(&shelves[0]).unwrap().expect("its writer is dead");
-    let (hello, frames) = (left.hello(), left.frames());
-    assert_eq!(hello.name.as_str(), "settings");
-    let channel = |frame: &Frame| match frame {
-        Frame::Message { channel, .. } => *channel,
-        other => panic!("{other:?}"),
-    };
-    let channels: Vec<_> = frames.iter().map(channel).collect();
+    let files = find(&spool);
+    assert_eq!(files.len(), 1, "{files:?}");
+    let mut file = LeftFile::open(&files[0]).unwrap().expect("its writer is dead");
+    assert_eq!(file.name(), "settings");
+    let left = std::iter::from_fn(|| file.next_message().unwrap());
+    let channels: Vec<_> = left.map(|left| left.channel).collect();
     assert_eq!(channels, [Channel::Scope, Channel::Envelope]);
 }
 

@@ -1,6 +1,7 @@
 //! Main and its children as they are: several real processes, and a Sentry that says what came of it.
 #![cfg(unix)]
 
+mod backlog;
 mod crowd;
 mod life;
 mod modes;

@@ -218,6 +218,8 @@ impl Spool {
         self.own = own;
         self.ledger_file = ledger_file;
         self.is_ledger_new = false;
+        // What this run is called has changed.
+        self.has_record = false;
         self.unsynced.clear();
         self.sides.clear();
         true

@@ -11,11 +11,12 @@
 //!
 //! [`Limits::max_age`]: super::Limits::max_age
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use guardhouse_process::regular_file;
 use guardhouse_protocol::RunId;
 use guardhouse_protocol::json::{Object, ObjectWriter, Value};
 use guardhouse_protocol::limits::KIB;
@@ -120,8 +121,7 @@ fn write(path: &Path, facts: &RunFacts) -> io::Result<()> {
 }
 
 fn read(path: &Path) -> Option<RunFacts> {
-    let mut text = Vec::new();
-    open(path).ok()?.take(RECORD_BYTES).read_to_end(&mut text).ok()?;
+    let text = regular_file::read_at_most(path, RECORD_BYTES).ok()?;
     let record = Object::parse(&text).ok()?;
     let member = |name| record.get(name).and_then(Value::as_str).map(Into::into);
     (record.get("version")?.as_u64()? == VERSION).then(|| RunFacts {
@@ -129,21 +129,4 @@ fn read(path: &Path) -> Option<RunFacts> {
         environment: member("environment"),
         dist: member("dist"),
     })
-}
-
-/// Opens a file that is one: no link is followed, and whatever else may lie there does not block.
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use rustix::fs::OFlags;
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.bits().cast_signed());
-    }
-    let file = options.open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no regular file"));
-    }
-    Ok(file)
 }

@@ -181,6 +181,11 @@ impl Table {
         count <= room.max_count && bytes <= room.max_bytes
     }
 
+    /// How many entries and streams there are, and how many bytes they have.
+    pub(super) fn amount(&self) -> (usize, u64) {
+        (self.entries.len() + self.growing.len(), self.bytes + self.growing_bytes())
+    }
+
     pub(super) fn set_busy(&mut self, id: Option<EntryId>) {
         self.busy = id;
     }

@@ -49,7 +49,7 @@ fn carry(courier: &mut Courier, bucket: &mut Bucket, mut steps: usize) {
 
 fn stream(length: usize) -> (Courier, Vec<u8>, mpsc::Receiver<Told>) {
     let mut courier = courier();
-    courier.connect(Uuid::from_u128(1));
+    courier.connect(Uuid::from_u128(1), false);
     let bytes: Vec<u8> = (0..length).map(|index| (index % 251) as u8).collect();
     let event: EventId = "9ec79c33ec9942ab8353589fcb2e04dc".parse().unwrap();
     let opening = StreamOpening::new("screen.webm", event).unwrap();
@@ -77,7 +77,7 @@ fn a_stream_goes_on_where_main_is_after_the_connection_was_lost() {
             courier.disconnect();
             assert_eq!(courier.poll_stream(), None);
             bucket.is_open = false;
-            courier.connect(Uuid::from_u128(1));
+            courier.connect(Uuid::from_u128(1), false);
             carry(&mut courier, &mut bucket, usize::MAX);
             assert!(bucket.bytes == bytes, "{length} bytes, {steps} steps");
             assert!(matches!(told.try_recv(), Ok(Told::Reply(_))));
@@ -90,14 +90,14 @@ fn a_new_main_gets_a_stream_only_from_its_beginning() {
     let (mut courier, bytes, told) = stream(300_000);
     let mut bucket = Bucket { bytes: Vec::new(), is_open: false };
     carry(&mut courier, &mut bucket, 1);
-    courier.connect(Uuid::from_u128(2));
+    courier.connect(Uuid::from_u128(2), false);
     carry(&mut courier, &mut bucket, usize::MAX);
     assert!(bucket.bytes == bytes && matches!(told.try_recv(), Ok(Told::Reply(_))));
 
     let (mut courier, _, told) = stream(300_000);
     let mut bucket = Bucket { bytes: Vec::new(), is_open: false };
     carry(&mut courier, &mut bucket, 2);
-    courier.connect(Uuid::from_u128(2));
+    courier.connect(Uuid::from_u128(2), false);
     assert_eq!(courier.poll_stream(), None);
     assert_eq!(told.try_recv(), Ok(Told::Lost));
 }
@@ -109,7 +109,7 @@ fn a_stream_that_main_will_not_go_on_with_is_lost_and_one_that_it_does_not_want_
         let mut bucket = Bucket { bytes: Vec::new(), is_open: false };
         carry(&mut courier, &mut bucket, steps);
         courier.disconnect();
-        courier.connect(Uuid::from_u128(1));
+        courier.connect(Uuid::from_u128(1), false);
         let Some(Frame::StreamOpen { id, .. }) = courier.poll_stream() else { panic!() };
         let reason = "there is no such stream".to_owned();
         courier.handle(Frame::Declined { id, reason: reason.clone() });
