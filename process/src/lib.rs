@@ -10,6 +10,7 @@
 //! - [`offline_file`] holds what main has not taken, and [`losses`] counts what nobody
 //!   will take.
 //! - [`regular_file`] opens the files of all these directories, and nothing that was planted there.
+//! - [`fair_timeout`] gives peers the time in which this process was held up itself.
 //! - [`helper_thread`] is for work that may take its time.
 //! - [`running`] knows the one SDK that runs in a process, [`Clock`], [`Random`] and [`say`] are its
 //!   time, its chance and its voice.
@@ -23,6 +24,7 @@ pub mod attach;
 mod clock;
 mod debug;
 pub mod doorway;
+pub mod fair_timeout;
 pub mod feedback;
 pub mod file_lock;
 pub mod helper_thread;

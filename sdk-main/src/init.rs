@@ -3,7 +3,7 @@
 //! Everything that can be wrong with the options is found out here, before anything is changed; then
 //! the SDK thread is started, which opens the run's directory and the ways for renderers and notes them
 //! down, and the client of `sentry` is bound. Nothing is sent, and there is no other work on the disk.
-//! A disk that hangs holds up the SDK thread, but `init` for a second at most.
+//! A disk that hangs holds up the SDK thread, but `init` for two seconds at most.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ const CONTEXTS: &str = "contexts";
 /// Call it once, early in `main`, and keep the [`Guard`]. If it fails, the error says why and what to
 /// do; the application runs on as if nothing had been asked for.
 ///
-/// It waits for the disk, but no longer than a second. If the disk has not answered by then, the guard
+/// It waits for the disk, but no longer than two seconds. If the disk has not answered by then, the guard
 /// is there all the same and what is captured waits in memory; [`Guard::startup_error`] says so, or why
 /// it failed after all.
 ///

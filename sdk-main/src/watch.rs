@@ -70,7 +70,7 @@ const RENDERERS: usize = 1024;
 const RENDERER: &str = "renderer";
 
 /// So long `init` waits for the disk.
-const DISK_TIME: Duration = Duration::from_secs(1);
+const DISK_TIME: Duration = Duration::from_secs(2);
 
 /// Starts the thread, and waits until it has opened what it needs on the disk, which may fail. Where the
 /// disk does not answer in time, nobody waits for it but the thread: what is captured meanwhile is

@@ -41,7 +41,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
 /// So long an answer is waited for that should come at once: only what hangs takes longer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The process.
 #[derive(Debug)]

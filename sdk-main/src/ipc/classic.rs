@@ -8,12 +8,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use guardhouse_process::fair_timeout::{timeout, timeout_at};
 use guardhouse_process::link::{Reader, Writer};
 use guardhouse_protocol::frame::{Ending, Frame, MessageId, Rejection, RejectionReason, Side};
 use guardhouse_protocol::{Channel, FlushResult, StreamResult};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::renderers::{Entrance, Way};

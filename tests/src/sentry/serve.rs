@@ -56,6 +56,8 @@ impl Shared {
                 return Ok(false);
             }
             Some(Behaviour::ResetAtOnce) => return reset(requests.stream.get_mut()),
+            // Otherwise the system takes it all at once, and only the server is slow.
+            Some(Behaviour::Slowly(_)) => requests.stream.get_ref().take_little_at_once(),
             _ => {}
         }
         let head = requests.head()?;

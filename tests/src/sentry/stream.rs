@@ -27,6 +27,12 @@ impl Stream {
         &self.tcp
     }
 
+    /// Lets the system take little that was not read yet.
+    pub(super) fn take_little_at_once(&self) {
+        #[cfg(unix)]
+        let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&self.tcp, 64 * 1024);
+    }
+
     /// Says that nothing more will be written.
     pub(super) fn finish(&mut self) {
         if let Some(tls) = &self.tls {

@@ -11,7 +11,7 @@ use crate::{DESK, HELM, House, child_of, messages};
 #[test]
 fn of_fifty_renderers_at_once_everything_arrives_and_breadcrumbs_are_in_order_of_time() {
     const RENDERERS: usize = 50;
-    const MESSAGES: usize = 200;
+    const MESSAGES: usize = 40;
     let mut house = House::start(&["--max-items", "20000", "--shutdown", "60000"]);
     let names: Vec<String> = (0..RENDERERS).map(|number| format!("page-{number}")).collect();
     let mut children: Vec<_> = names.iter().map(|name| house.child(name, &[])).collect();
@@ -26,14 +26,14 @@ fn of_fifty_renderers_at_once_everything_arrives_and_breadcrumbs_are_in_order_of
         assert_eq!(child.ask(&format!("crumb {number}")), "done");
     }
     for child in &mut children {
-        child.tell("flush 50000");
+        child.tell("flush 240000");
     }
     for child in &mut children {
         assert!(child.hear().is_some_and(|said| said.starts_with("flushed true")));
     }
     house.desk.ask("capture of main");
     for child in &mut children {
-        child.tell("close 50000");
+        child.tell("close 240000");
     }
     for child in &mut children {
         assert!(child.hear().is_some_and(|said| said.starts_with("closed true")));
@@ -96,16 +96,16 @@ fn mains_beside_each_other_are_never_mixed_up() {
     for namespace in ["one", "two"] {
         let mut foreign = helm::start(HELM, &runtime, "foreign", &["--namespace", namespace]);
         foreign.ask(&format!("capture foreign {namespace}"));
-        assert!(foreign.ask("close 50000").starts_with("closed true"));
+        assert!(foreign.ask("close 240000").starts_with("closed true"));
     }
     let mut nobodys = helm::start(HELM, &runtime, "nobodys", &["--namespace", "three"]);
     nobodys.ask("capture nobody's");
-    assert!(nobodys.ask("close 50000").starts_with("closed false"));
+    assert!(nobodys.ask("close 240000").starts_with("closed false"));
     for (_, child) in &mut children {
         assert!(child.close());
     }
     for (number, main) in mains.iter_mut().enumerate() {
-        assert!(main.desk.ask("close 50000").starts_with("closed true"));
+        assert!(main.desk.ask("close 240000").starts_with("closed true"));
         let mut expected = vec![format!("of {number}"); 2];
         if number >= 2 {
             expected.insert(0, format!("foreign {}", namespaces[number]));

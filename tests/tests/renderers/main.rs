@@ -27,7 +27,7 @@ const DESK: &str = env!("CARGO_BIN_EXE_desk");
 const HELM: &str = env!("CARGO_BIN_EXE_helm");
 
 /// So long something is waited for that only does not come if something is wrong.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A main that runs, and can be started again on the same directory.
 struct House {
@@ -92,7 +92,7 @@ impl House {
     /// Main ends, having sent everything.
     #[track_caller]
     fn close(&mut self) {
-        let said = self.desk.ask("close 59000");
+        let said = self.desk.ask("close 240000");
         assert!(said.starts_with("closed true"), "not everything was sent: {said}");
         assert!(self.desk.hear().is_some_and(|said| said.starts_with("left ")));
         assert_eq!(self.desk.hear(), None);

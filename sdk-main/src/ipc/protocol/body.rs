@@ -5,11 +5,12 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use guardhouse_process::fair_timeout::timeout_at;
 use guardhouse_protocol::http::Answer;
 use guardhouse_protocol::limits::MIB;
 use http_body_util::BodyExt;
 use hyper::body::Body;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::refusal::Refusal;

@@ -2,10 +2,11 @@
 
 use std::sync::Mutex;
 
+use guardhouse_process::fair_timeout::timeout;
 use guardhouse_process::lock;
 use guardhouse_protocol::http::Answer;
 use tokio::sync::Notify;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::door::Door;

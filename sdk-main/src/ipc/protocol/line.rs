@@ -54,6 +54,8 @@ pub(super) async fn serve(door: Arc<Door>, caller: Arc<Caller>, stream: TcpStrea
         .serve_connection(io, service)
         .without_shutdown();
     tokio::select! {
+        // What has come in time counts, however late it is looked at.
+        biased;
         outcome = connection => match outcome {
             Ok(parts) => linger(parts.io.into_inner().into_inner()).await,
             Err(error) => explain(&door, &error),

@@ -6,7 +6,8 @@ use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use guardhouse_process::fair_timeout;
+use tokio::time::Instant;
 
 use super::error::{SendError, Stage};
 
@@ -64,7 +65,7 @@ impl Deadline {
         peer: impl fmt::Display,
         future: F,
     ) -> Result<F::Output, SendError> {
-        let outcome = timeout_at(self.at, future).await;
+        let outcome = fair_timeout::timeout_at(self.at, future).await;
         outcome.map_err(|_| SendError::timeout(stage, peer, self.after))
     }
 }
@@ -123,10 +124,8 @@ impl Progress {
         let mut future = pin!(future);
         loop {
             let deadline = self.deadline(timeouts);
-            tokio::select! {
-                biased;
-                output = &mut future => return Ok(output),
-                () = sleep_until(deadline) => {}
+            if let Ok(output) = fair_timeout::timeout_at(deadline, future.as_mut()).await {
+                return Ok(output);
             }
             if self.deadline(timeouts) <= deadline {
                 let stage = if self.is_complete() { Stage::Answer } else { Stage::Send };
