@@ -189,6 +189,16 @@ impl MessageAnswer {
         Self::Refused { status: status.status(), why: why.into() }
     }
 
+    /// Whether it is the last word, so that the message must not come again.
+    pub(crate) fn is_final(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => {
+                Answer::from_status(*status).is_some_and(Answer::is_final)
+            }
+            _ => true,
+        }
+    }
+
     /// Main takes nothing any more. Whoever can keep what it said should.
     pub(crate) fn closed() -> Self {
         Self::refused(Answer::Busy, "main takes nothing any more")

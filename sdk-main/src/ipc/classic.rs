@@ -297,12 +297,7 @@ fn frame_of(id: MessageId, channel: Channel, answer: MessageAnswer) -> Option<Fr
     let reply = |text: &str| Some(Frame::Reply { id, channel, payload: json(text) });
     let is_durable = answer != MessageAnswer::NotDurable;
     match answer {
-        MessageAnswer::Refused { status, .. }
-            if !guardhouse_protocol::http::Answer::from_status(status)
-                .is_some_and(guardhouse_protocol::http::Answer::is_final) =>
-        {
-            None
-        }
+        refused if !refused.is_final() => None,
         MessageAnswer::Refused { why, .. } => Some(Frame::Declined { id, reason: why }),
         MessageAnswer::Feedback(result) => reply(result.to_json().text()),
         MessageAnswer::Taken | MessageAnswer::NotDurable if channel == Channel::Flush => {

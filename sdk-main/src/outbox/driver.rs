@@ -180,6 +180,11 @@ impl Outbox {
         self.spool.entry(id).is_some() && !self.spool.is_durable(id)
     }
 
+    /// Whether all that was lost is counted on disk.
+    pub(crate) fn has_written_losses(&self) -> bool {
+        self.spool.has_written_losses()
+    }
+
     /// What main keeps beside the envelopes.
     pub(crate) fn spool(&mut self) -> &mut Spool {
         &mut self.spool

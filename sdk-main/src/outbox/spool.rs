@@ -44,6 +44,7 @@ use super::{EntryId, Priority};
 use crate::losses::{Category, Reason};
 use adopt::Adoption;
 pub use adopt::{Adopted, DeadRun, Outcome, Side};
+use error::is_full;
 pub use error::{ReadError, SpoolError, SpoolFault};
 use folder::Folder;
 pub use guardhouse_protocol::RunId;
@@ -165,7 +166,9 @@ pub struct Spool {
     ledger: Ledger,
     /// Whether the ledger holds something that its file does not.
     is_ledger_new: bool,
-    ledger_file: SlotFile,
+    /// Nothing as long as there was no room to make it. Then no loss can be written down, so nothing
+    /// is given up that is on disk.
+    ledger_file: Option<SlotFile>,
     /// Whether a power cut leaves the ledger as it is.
     is_ledger_synced: bool,
     /// Whether room that was made on a full disk did not help, and nothing was written since.
@@ -217,7 +220,18 @@ impl Spool {
     fn open_with(cache_dir: &Path, limits: Limits, steps: Steps) -> Result<Self, SpoolError> {
         let runs = cache_dir.join("runs");
         let own = Folder::create(&runs, &steps)?;
-        let ledger_file = make_ledger(&own, &Ledger::default())?;
+        let made = own.make().and_then(|()| make_ledger(&own, &Ledger::default()));
+        let (ledger_file, trouble) = match made {
+            Ok(file) => (Some(file), None),
+            // What is captured is kept in memory until there is room, and what is sent needs none.
+            Err(error) if is_full(&error) || error.kind() == io::ErrorKind::FileTooLarge => {
+                (None, Some(error))
+            }
+            Err(error) => {
+                let _ = own.remove_if_empty();
+                return Err(SpoolError::new(&own.path(""), error));
+            }
+        };
         Ok(Self {
             runs,
             own,
@@ -235,7 +249,7 @@ impl Spool {
             sides: Sides::new(),
             undeleted: Vec::new(),
             adoption: Adoption::default(),
-            trouble: None,
+            trouble,
         })
     }
 
@@ -329,14 +343,9 @@ impl Spool {
 }
 
 /// Makes the file of a ledger, whose room is taken now, so that what is lost on a full disk can be
-/// written down. If it cannot be made, nothing is left of the folder.
-fn make_ledger(own: &Folder, ledger: &Ledger) -> Result<SlotFile, SpoolError> {
-    own.slots(name::LEDGER, ledger::CAPACITY, ledger.to_json().text().as_bytes()).map_err(
-        |source| {
-            let _ = own.remove_if_empty();
-            SpoolError::new(&own.path(""), source)
-        },
-    )
+/// written down.
+fn make_ledger(own: &Folder, ledger: &Ledger) -> io::Result<SlotFile> {
+    own.slots(name::LEDGER, ledger::CAPACITY, ledger.to_json().text().as_bytes())
 }
 
 impl Drop for Spool {

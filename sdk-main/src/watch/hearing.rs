@@ -270,6 +270,10 @@ impl Watch {
         match placed {
             Placed::Disk(_) => MessageAnswer::Taken,
             Placed::Memory(_) => MessageAnswer::NotDurable,
+            // As long as only memory counts it, whoever can keep it should.
+            Placed::Refused if !outbox.has_written_losses() => {
+                MessageAnswer::refused(Answer::Busy, "the disk does not work")
+            }
             Placed::Refused => {
                 MessageAnswer::refused(Answer::OverBudget, "there is no room for it")
             }

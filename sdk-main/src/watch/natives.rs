@@ -45,6 +45,8 @@ pub(super) struct Native {
     pub(super) waiting: VecDeque<Said>,
     /// When the first that waits may have budget.
     pub(super) retry_at: Option<Instant>,
+    /// Whether it waits for the disk instead.
+    pub(super) waits_for_disk: bool,
     /// How many processes the system had killed for want of memory when it came.
     oom_kills_before: Option<u64>,
     /// Whether it has reported a panic, or another exception that nobody handled.
@@ -55,6 +57,12 @@ pub(super) struct Native {
     give_up_at: Option<Instant>,
     /// What waits for the end of its process; nothing if the system did not let us.
     watching: Option<AbortHandle>,
+}
+
+impl Native {
+    fn waits_for_budget(&self) -> bool {
+        !self.waiting.is_empty() && !self.waits_for_disk
+    }
 }
 
 impl Drop for Native {
@@ -68,7 +76,7 @@ impl Drop for Native {
 impl Natives {
     /// Whether a message waits for budget.
     pub(super) fn is_anyone_waiting(&self) -> bool {
-        self.known.values().any(|native| !native.waiting.is_empty())
+        self.known.values().any(Native::waits_for_budget)
     }
 
     /// Whether something of it waits here, so that main does not read on from it.
@@ -156,6 +164,7 @@ impl Watch {
             seen: former.and_then(|former| self.offline_files.taken_of(former)).unwrap_or_default(),
             waiting: VecDeque::new(),
             retry_at: None,
+            waits_for_disk: false,
             oom_kills_before: oom_kills(),
             has_panicked: false,
             ended: None,
@@ -168,7 +177,7 @@ impl Watch {
 
     /// Nobody within its budget wants anything, so one who is beyond it goes on: each in turn.
     pub(super) fn go_on_alone(&mut self) {
-        let waits = |(id, native): (&Uuid, &Native)| (!native.waiting.is_empty()).then_some(*id);
+        let waits = |(id, native): (&Uuid, &Native)| native.waits_for_budget().then_some(*id);
         let last = self.natives.last_alone;
         let known = &self.natives.known;
         let next = known

@@ -29,6 +29,9 @@ use crate::streams::{Chunked, Opened};
 /// So long something waits that only lacks memory.
 const SOON: Duration = Duration::from_millis(50);
 
+/// So long something waits that only lacks a disk which takes it.
+const UNTIL_THE_DISK_WORKS: Duration = Duration::from_secs(1);
+
 /// What a renderer says.
 pub(super) enum Said {
     Message { id: Option<MessageId>, channel: Channel, payload: Bytes, answer: Answering },
@@ -146,6 +149,7 @@ impl Watch {
         for _ in 0..most {
             let Some(native) = self.natives.known.get_mut(&renderer) else { return };
             native.retry_at = None;
+            native.waits_for_disk = false;
             let Some(said) = native.waiting.pop_front() else { return };
             if !self.try_to_take(renderer, said, patience, is_last) {
                 return;
@@ -253,6 +257,15 @@ impl Watch {
     ) -> Option<(Said, Option<Instant>)> {
         let now = Instant::now();
         let from = RendererId::new(renderer);
+        let is_kept = matches!(channel, Channel::Envelope | Channel::Feedback);
+        if is_kept && !self.can_keep(payload.len()) {
+            // It is safer with the renderer.
+            if let Some(native) = self.natives.known.get_mut(&renderer) {
+                native.waits_for_disk = true;
+            }
+            let until = now + UNTIL_THE_DISK_WORKS;
+            return Some((Said::Message { id, channel, payload, answer }, Some(until)));
+        }
         let answered = match self.intake.handle(from, channel, payload, patience, now) {
             Outcome::Taken(accepted) => {
                 for refused in &accepted.taken_out {
@@ -284,13 +297,22 @@ impl Watch {
                 }
             }
         };
-        self.was_taken(renderer, id);
+        if answered.is_final() {
+            self.was_taken(renderer, id);
+        }
         if channel == Channel::Envelope && answered == MessageAnswer::NotDurable {
             self.hold_undurable(renderer, id, MessageAnswer::Taken, answer);
         } else {
             answer.tell(answered);
         }
         None
+    }
+
+    /// Whether what a renderer sends can be kept until it is on disk, and what is lost can be counted
+    /// there. It grows when it is merged.
+    fn can_keep(&mut self, length: usize) -> bool {
+        let length = 2 * length as u64;
+        self.outbox.as_mut().is_none_or(|outbox| outbox.spool().can_take_of_sender(length))
     }
 
     /// Only now: what a fault of ours takes away in the middle comes again.
@@ -358,18 +380,22 @@ impl Watch {
         told: MessageAnswer,
         mut answer: Answering,
     ) {
-        match self.outbox.as_ref().and_then(Outbox::newest) {
-            Some(entry) => {
+        let newest = self.outbox.as_ref().and_then(Outbox::newest);
+        match (newest, &mut self.outbox) {
+            (Some(entry), Some(outbox)) => {
+                outbox.spool().set_kept_by_sender(entry);
                 answer.give_back();
                 self.natives.undurable.push(Undurable { entry, renderer, id, told, answer });
             }
-            None => answer.tell(told),
+            _ => answer.tell(told),
         }
     }
 
-    /// Answers what has come to disk.
+    /// Answers what has come to disk, or is counted there.
     pub(super) fn settle_undurable(&mut self) {
-        let Some(outbox) = &self.outbox else { return };
+        let Some(outbox) = self.outbox.as_ref().filter(|outbox| outbox.has_written_losses()) else {
+            return;
+        };
         let is_settled = |held: &mut Undurable| !outbox.is_in_memory(held.entry);
         for held in self.natives.undurable.extract_if(.., is_settled) {
             held.answer.tell(held.told);

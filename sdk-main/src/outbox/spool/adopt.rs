@@ -83,6 +83,11 @@ impl Spool {
     pub fn adopt_some(&mut self, max: usize, now: SystemTime) -> Adopted {
         let now = name::millis(now);
         let mut found = Vec::new();
+        if let Err(error) = self.own.make() {
+            // Without a folder there is nowhere to take anything over to. It stays for the next start.
+            self.trouble = Some(error);
+            return Adopted { found: Vec::new(), evicted: Vec::new(), is_more: false };
+        }
         for _ in 0..max.max(1) {
             match self.adoption.current.take() {
                 Some(mut dying) => match dying.files.pop() {

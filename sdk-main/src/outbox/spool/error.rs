@@ -57,6 +57,10 @@ impl SpoolError {
         Self { fault: SpoolFault::NoLocks, path: path.to_owned(), source }
     }
 
+    pub(super) fn into_source(self) -> io::Error {
+        self.source
+    }
+
     /// What is wrong.
     pub const fn fault(&self) -> SpoolFault {
         self.fault

@@ -13,7 +13,7 @@ use guardhouse_process::file_lock::FileLock;
 use guardhouse_process::regular_file;
 use guardhouse_protocol::RunId;
 
-use super::error::SpoolError;
+use super::error::{SpoolError, is_full};
 use super::name::{self, Kind};
 use super::slots::SlotFile;
 use super::step::{Step, Steps};
@@ -34,14 +34,15 @@ pub(super) struct Folder {
     runs: PathBuf,
     path: PathBuf,
     /// Unlocked last.
-    _lock: FileLock,
+    lock: FileLock,
     /// The process that it belongs to. A forked child has a copy of what this is in.
     pid: u32,
     steps: Steps,
 }
 
 impl Folder {
-    /// Makes the folder of a new run in `runs`, which is made as well if need be.
+    /// Makes the folder of a new run in `runs`, which is made as well if need be. On a full disk there
+    /// is only the lock for now, and the folder is [made](Self::make) when there is room.
     pub(super) fn create(runs: &Path, steps: &Steps) -> Result<Self, SpoolError> {
         let error = |source| SpoolError::new(runs, source);
         // Nearly always it is there, so the attempt to lock is what finds out.
@@ -65,18 +66,34 @@ impl Folder {
             };
             // Between the two calls somebody may have held it for a dead run's, which has nothing to adopt.
             let Some(held) = held.filter(|held| is_same(held.file(), &lock)) else { continue };
-            steps.at(Step::Locked).map_err(error)?;
             let path = runs.join(run.to_string());
-            if let Err(source) = private_folder().create(&path) {
-                let _ = fs::remove_file(&lock);
-                return Err(error(source));
-            }
-            steps.past(Step::Opened);
-            let (runs, steps) = (runs.to_owned(), steps.clone());
-            let pid = std::process::id();
-            return Ok(Self { run, runs, path, _lock: held, pid, steps });
+            let (pid, steps) = (std::process::id(), steps.clone());
+            let made = Self { run, runs: runs.to_owned(), path, lock: held, pid, steps };
+            return match made.make() {
+                Err(source) if !is_full(&source) => {
+                    let _ = fs::remove_file(&lock);
+                    Err(error(source))
+                }
+                _ => Ok(made),
+            };
         }
         Err(error(io::Error::other("other processes keep removing the lock file of this run")))
+    }
+
+    /// Makes the folder itself, if it is not there.
+    pub(super) fn make(&self) -> io::Result<()> {
+        self.steps.at(Step::Locked)?;
+        match private_folder().create(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && self.path.is_dir() => {}
+            made => made?,
+        }
+        self.steps.past(Step::Opened);
+        Ok(())
+    }
+
+    /// Whether its lock has not been removed under us, so that nobody else takes it for a dead run's.
+    pub(super) fn is_locked(&self) -> bool {
+        is_same(self.lock.file(), &self.runs.join(format!("{}{LOCK}", self.run)))
     }
 
     /// Takes over the folder of a dead run. Nothing if the run is alive, or somebody else was faster.
@@ -94,7 +111,7 @@ impl Folder {
         steps.at(Step::Adopt)?;
         let (runs, steps) = (runs.to_owned(), steps.clone());
         let pid = std::process::id();
-        Ok(Some(Self { run, runs, path, _lock: held, pid, steps }))
+        Ok(Some(Self { run, runs, path, lock: held, pid, steps }))
     }
 
     /// All runs that have a folder or a lock in `runs`, the dead and the living.

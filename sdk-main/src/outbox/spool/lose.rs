@@ -15,7 +15,7 @@ use guardhouse_protocol::limits::HEADER_BYTES;
 use super::name::{self, Kind, Mark, Name};
 use super::read::is_whole;
 use super::table::Victims;
-use super::{Held, Place, Spool, Step};
+use super::{Held, Place, Spool, Step, make_ledger};
 use crate::losses::{Category, Losses, Reason};
 use crate::outbox::EntryId;
 
@@ -160,12 +160,21 @@ impl Spool {
         }
     }
 
-    fn write_ledger(&mut self) -> io::Result<()> {
+    pub(super) fn write_ledger(&mut self) -> io::Result<()> {
         self.own.steps().at(Step::Ledger)?;
         let json = self.ledger.to_json();
-        match self.ledger_file.write(json.text().as_bytes()) {
+        let written = match &mut self.ledger_file {
+            Some(file) => file.write(json.text().as_bytes()),
+            None => make_ledger(&self.own, &self.ledger).map(|file| self.ledger_file = Some(file)),
+        };
+        match written {
             // Somebody has deleted the folder.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.renew() => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.renew()?;
+                if self.ledger_file.is_none() {
+                    return Err(error);
+                }
+            }
             written => written?,
         }
         self.is_ledger_new = false;

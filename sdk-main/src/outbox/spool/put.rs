@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use guardhouse_protocol::{EditError, Envelope};
 
-use super::error::is_full;
+use super::error::{SpoolError, is_full};
 use super::folder::Folder;
 use super::name::{self, Key, Mark, Name};
 use super::{Held, Place, Room, RunId, Spool, make_ledger};
@@ -203,26 +203,28 @@ impl Spool {
     /// Writes an envelope, and says whether it is durable already.
     fn write(&mut self, written: &Written) -> io::Result<bool> {
         match written.write_to(&self.own) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.renew() => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.renew()?;
                 written.write_to(&self.own)
             }
             done => done,
         }
     }
 
-    /// Makes the run another folder when somebody has deleted it under us.
-    pub(super) fn renew(&mut self) -> bool {
-        let made = Folder::create(&self.runs, self.own.steps())
-            .and_then(|own| Ok((make_ledger(&own, &self.ledger)?, own)));
-        let Ok((ledger_file, own)) = made else { return false };
-        self.own = own;
-        self.ledger_file = ledger_file;
-        self.is_ledger_new = false;
-        // What this run is called has changed.
-        self.has_record = false;
+    /// Makes the run's folder when somebody has deleted it under us, or there was no room for it.
+    pub(super) fn renew(&mut self) -> io::Result<()> {
+        if !self.own.is_locked() {
+            let own = Folder::create(&self.runs, self.own.steps());
+            self.own = own.map_err(SpoolError::into_source)?;
+            // What this run is called has changed.
+            self.has_record = false;
+        }
+        self.own.make()?;
+        self.ledger_file = make_ledger(&self.own, &self.ledger).ok();
+        self.is_ledger_new = self.ledger_file.is_none() && !self.ledger.is_empty();
         self.unsynced.clear();
         self.sides.clear();
-        true
+        Ok(())
     }
 
     /// The room that there is on disk.
@@ -268,6 +270,10 @@ impl Spool {
                     return false;
                 }
             }
+        }
+        if self.ledger_file.is_none() {
+            // The room that it will need is taken before.
+            let _ = self.write_ledger();
         }
         self.keep_ledger();
         self.undeleted.is_empty() && !self.is_ledger_new

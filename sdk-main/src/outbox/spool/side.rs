@@ -42,7 +42,8 @@ impl Spool {
             }
         }
         let slots = match self.own.slots(&file, CAPACITY, bytes) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.renew() => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.renew()?;
                 self.own.slots(&file, CAPACITY, bytes)?
             }
             made => made?,

@@ -155,10 +155,10 @@ impl Spool {
         let mark = Mark::Number(id.0);
         growing.file = Name::stream(self.run(), &mark);
         let begun = match self.own.begin(&growing.file, &head) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && self.renew() => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.renew().and_then(|()| {
                 growing.file = Name::stream(self.run(), &mark);
                 self.own.begin(&growing.file, &head)
-            }
+            }),
             begun => begun,
         };
         if let Err(error) = begun {
