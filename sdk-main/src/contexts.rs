@@ -182,10 +182,14 @@ fn device_context() -> ObjectWriter {
     context
 }
 
-/// What runs a Rust program is the program itself. Which compiler has made it is known only to that
-/// compiler, so the application's own build script has to [say](Contexts::add) it, if it matters.
+/// The compiler, which is what Sentry's SDK for Rust says, too. It is the one of this crate, and so that of
+/// the application.
 fn runtime_context() -> ObjectWriter {
     let mut context = ObjectWriter::new();
-    context.member("name", "rust");
+    context.member("name", "rustc");
+    if let Some(version) = option_env!("GUARDHOUSE_RUSTC_VERSION") {
+        context.member("version", version);
+    }
+    context.member("type", "runtime");
     context
 }

@@ -5,6 +5,7 @@
 //! down, and the client of `sentry` is bound. Nothing is sent, and there is no other work on the disk.
 //! A disk that hangs holds up the SDK thread, but `init` for two seconds at most.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use sentry::types::Dsn;
 use sentry::{BeforeCallback, Breadcrumb, Client, ClientOptions, EventSamplingStrategy, Hub};
 
 use crate::cache_dir;
+use crate::checks::{self, Origins};
 use crate::error::InitError;
 use crate::guard::Guard;
 use crate::house::House;
@@ -58,6 +60,7 @@ pub fn init(options: Options) -> Result<Guard, InitError> {
 }
 
 fn start(options: Options) -> Result<Guard, InitError> {
+    let origins = Origins::of(&options.sentry);
     let options = options.settled();
     let dsn = dsn(&options)?;
     let ipc_namespace = match &options.ipc_namespace {
@@ -69,6 +72,7 @@ fn start(options: Options) -> Result<Guard, InitError> {
     {
         return Err(InitError::SampleRate(rate));
     }
+    checks::limits(&options)?;
     let cache_dir = match &options.cache_dir {
         Some(directory) => directory.clone(),
         None => cache_dir::of(options.app.name(), dsn.as_ref()).ok_or(InitError::NoCacheDir)?,
@@ -79,6 +83,7 @@ fn start(options: Options) -> Result<Guard, InitError> {
     let _ = Hub::main();
     let proof = secret();
     let mut sentry = settle(&options);
+    checks::names(&options, &origins, &sentry)?;
     let house = House::new(
         sentry.debug,
         sentry.max_breadcrumbs,
@@ -127,6 +132,17 @@ fn settle(options: &Options) -> ClientOptions {
     // Whatever transport it would take, it gets ours.
     sentry.transport = None;
     let mut sentry = sentry::apply_defaults(sentry);
+    // A variable that is empty is as good as none.
+    let is_of_nothing = |set: &Option<_>, settled: &Option<Cow<'_, str>>| {
+        Option::<Cow<'_, str>>::is_none(set) && settled.as_deref() == Some("")
+    };
+    if is_of_nothing(&options.sentry.release, &sentry.release) {
+        sentry.release = None;
+    }
+    if is_of_nothing(&options.sentry.environment, &sentry.environment) {
+        let default = if cfg!(debug_assertions) { "development" } else { "production" };
+        sentry.environment = Some(default.into());
+    }
     sentry.integrations.retain(|integration| integration.name() != CONTEXTS);
     sentry.server_name = server_name;
     sentry.release.get_or_insert_with(|| options.app.release().into());

@@ -38,6 +38,7 @@
 #![forbid(unsafe_code)]
 
 mod cache_dir;
+mod checks;
 pub mod contexts;
 mod error;
 mod guard;
@@ -69,7 +70,7 @@ pub use sentry;
 pub use uuid::Uuid;
 
 pub use contexts::Screen;
-pub use error::InitError;
+pub use error::{InitError, Invalid};
 pub use guard::Guard;
 pub use house::MessageAnswer;
 pub use init::init;

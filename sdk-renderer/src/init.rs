@@ -14,6 +14,7 @@ use sentry::protocol::Event;
 use sentry::{BeforeCallback, Breadcrumb, Client, ClientOptions, EventSamplingStrategy, Hub};
 use uuid::Uuid;
 
+use crate::checks;
 use crate::error::InitError;
 use crate::guard::Guard;
 use crate::house::House;
@@ -60,6 +61,7 @@ fn start(options: Options) -> Result<Guard, InitError> {
     if !(0.0..=1.0).contains(&sample_rate) {
         return Err(InitError::SampleRate(sample_rate));
     }
+    checks::all(&options)?;
 
     // The hub of whatever thread touches `sentry` first is the one that all new threads begin with. It
     // has to be this thread's, which is the application's, and not the one that is started below.

@@ -34,6 +34,7 @@
 #![forbid(unsafe_code)]
 
 mod attachments;
+mod checks;
 mod courier;
 mod error;
 #[cfg(all(test, unix))]

@@ -23,3 +23,10 @@ pub fn threads_left() -> usize {
     }
     threads()
 }
+
+/// Options of `sentry` with a rate of traces, which may be none that it would take itself.
+pub fn with_traces(rate: f32) -> sentry::ClientOptions {
+    let mut options = sentry::ClientOptions::new();
+    options.traces_sampling_strategy = sentry::TracesSamplingStrategy::FixedRate(rate);
+    options
+}

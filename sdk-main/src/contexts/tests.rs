@@ -28,7 +28,11 @@ fn what_every_system_tells_is_there() {
         text(&contexts, "app", "app_start_time").as_deref(),
         Some("2026-11-20T16:54:35.590Z")
     );
-    assert_eq!(text(&contexts, "runtime", "name").as_deref(), Some("rust"));
+    assert_eq!(text(&contexts, "runtime", "name").as_deref(), Some("rustc"));
+    // As it says itself: `1.95.0`, or `1.97.0-nightly`.
+    let version = text(&contexts, "runtime", "version").unwrap();
+    assert!(version.split('.').count() >= 3 && version.starts_with('1'), "{version}");
+    assert_eq!(text(&contexts, "runtime", "type").as_deref(), Some("runtime"));
     assert_eq!(text(&contexts, "device", "family").as_deref(), Some("Desktop"));
     assert!(number(&contexts, "device", "processor_count").unwrap() > 0);
     assert!(text(&contexts, "os", "name").is_some());

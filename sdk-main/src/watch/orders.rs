@@ -80,7 +80,7 @@ impl Orders {
         cache_dir: PathBuf,
     ) -> Result<Self, InitError> {
         let spotlight = match &options.spotlight {
-            Some(url) => Some(http(options, "spotlight", Target::tunnel(url))?),
+            Some(url) => Some(http(options, ("spotlight", url), Target::tunnel(url))?),
             None => None,
         };
         let seed = Uuid::new_v4().as_u64_pair();
@@ -109,8 +109,11 @@ impl Orders {
         };
         let Some(dsn) = dsn else { return Ok(orders) };
         let (http, told_dsn) = match &options.tunnel {
-            Some(url) => (http(options, "tunnel", Target::tunnel(url))?, Some(without_secret(dsn))),
-            None => (http(options, "dsn", Target::dsn(dsn))?, None),
+            Some(url) => {
+                let http = http(options, ("tunnel", url), Target::tunnel(url))?;
+                (http, Some(without_secret(dsn)))
+            }
+            None => (http(options, ("dsn", &dsn.to_string()), Target::dsn(dsn))?, None),
         };
         orders.sessions = sessions(options, sentry);
         orders.outbox = Some(OutboxOrders {
@@ -190,21 +193,31 @@ impl OutboxOrders {
 
 fn http(
     options: &Options,
-    option: &'static str,
+    (option, url): (&'static str, &str),
     target: Result<Target, HttpError>,
 ) -> Result<HttpOptions, InitError> {
-    let address =
-        |option| move |error: HttpError| InitError::Address { option, reason: error.to_string() };
+    let address = |option, address: &str| {
+        let address = without_user(address);
+        move |error: HttpError| InitError::Address { option, address, reason: error.to_string() }
+    };
     let mut proxies = Proxies::from_environment();
     if let Some(url) = &options.sentry.http_proxy {
-        proxies = proxies.http(url).map_err(address("http_proxy"))?;
+        proxies = proxies.http(url).map_err(address("http_proxy", url))?;
     }
     if let Some(url) = &options.sentry.https_proxy {
-        proxies = proxies.https(url).map_err(address("https_proxy"))?;
+        proxies = proxies.https(url).map_err(address("https_proxy", url))?;
     }
-    Ok(HttpOptions::new(target.map_err(address(option))?)
+    Ok(HttpOptions::new(target.map_err(address(option, url))?)
         .proxies(proxies)
         .accept_invalid_certs(options.sentry.accept_invalid_certs))
+}
+
+/// An address as it may be shown: who shows it to whom, nobody knows.
+fn without_user(address: &str) -> String {
+    match address.rsplit_once('@') {
+        Some((_, host)) => format!("…@{host}"),
+        None => address.to_owned(),
+    }
 }
 
 /// The DSN as a tunnel is told: with the key that is public, and no other.

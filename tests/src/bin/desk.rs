@@ -15,10 +15,15 @@ use guardhouse_main::{
     Channel, Feedback, Guard, MessageAnswer, Options, RendererInfo, Uuid, app, init,
 };
 use guardhouse_tests::handed::{attachment, say_attached, say_feedback};
-use guardhouse_tests::talk::{say, threads, threads_left};
+use guardhouse_tests::talk::{say, threads, threads_left, with_traces};
 
 fn main() -> ExitCode {
-    let mut options = Options::new(app!()).release("desk@5.1.0").environment("test");
+    // With it, release and environment are what they are without a word.
+    let is_bare = std::env::args().any(|word| word == "--bare");
+    let mut options = match is_bare {
+        true => Options::new(app!()),
+        false => Options::new(app!()).release("desk@5.1.0").environment("test"),
+    };
     let (mut hooks, mut words) = (Vec::new(), std::env::args().skip(1));
     while let Some(word) = words.next() {
         let mut value = || words.next().expect("an option has a value");
@@ -38,6 +43,16 @@ fn main() -> ExitCode {
             "--max-items" => options.max_items(value().parse().expect("a number")),
             "--debug" => options.debug(true),
             "--release" => options.release(value()),
+            "--bare" => options,
+            "--environment" => options.environment(value()),
+            "--dist" => options.dist(value()),
+            "--max-bytes" => options.max_bytes(value().parse().expect("a number")),
+            "--max-item-bytes" => options.max_item_bytes(value().parse().expect("a number")),
+            "--max-age" => options.max_age(Duration::from_secs(value().parse().expect("seconds"))),
+            "--traces" => {
+                let rate = value().parse().expect("a number");
+                options.sentry(with_traces(rate))
+            }
             "--seen" => {
                 hooks.insert(0, witness());
                 options

@@ -13,7 +13,7 @@ use guardhouse_renderer::{
     Attachment, Feedback, Guard, Heartbeat, Options, Role, configure_scope, init, set_tag,
 };
 use guardhouse_tests::handed::{attachment, say_attached, say_feedback};
-use guardhouse_tests::talk::{say, threads, threads_left};
+use guardhouse_tests::talk::{say, threads, threads_left, with_traces};
 
 /// So long an answer is waited for that comes when it comes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
             }
             "--traces" => {
                 let rate = value().parse().expect("a number");
-                options.sentry(sentry::ClientOptions::new().traces_sample_rate(rate))
+                options.sentry(with_traces(rate))
             }
             other => panic!("unknown option {other}"),
         };

@@ -205,16 +205,29 @@ fn what_no_main_took_is_left_in_the_offline_file() {
 }
 
 #[test]
-fn what_is_wrong_with_the_options_is_said_at_once() {
+fn each_error_names_the_value_and_says_what_to_do_once() {
     let scratch = Scratch::new();
-    for (name, options, expected) in [
-        ("", &[][..], "failed the name of the process is not valid"),
-        ("settings", &["--namespace", "No"], "failed the IPC namespace is not valid"),
+    let file = scratch.path().join("file");
+    std::fs::write(&file, "here first").unwrap();
+    let (file, below) = (file.to_str().unwrap(), file.join("below"));
+    for (name, options, words) in [
+        ("", &[][..], &["\"\" has 0 bytes", "1 to 200", "`Options::new`", "give another"][..]),
+        ("two\nlines", &[], &["\"two\\nlines\"", "control character", "give another"]),
+        ("a", &["--namespace", "No"], &["`Options::ipc_namespace`", "\"No\"", "use 1 to 64"]),
+        ("a", &["--traces", "2"], &["sample rate 2 ", "`Options::sentry`", "between 0 and 1"]),
+        ("a", &["--max-items", "0"], &["0 cannot", "`Options::max_items`", "give more"]),
+        ("a", &["--max-bytes", "0"], &["0 cannot", "`Options::max_bytes`", "give more"]),
+        ("a", &["--spool", file], &["is a file", "`Options::spool_dir`", "name a directory"]),
+        ("a", &["--spool", below.to_str().unwrap()], &["below", "is a file", "name a directory"]),
+        ("a", &["--spool", ""], &["its name is empty", "`Options::spool_dir`"]),
     ] {
         let mut command = helm::command(HELM, scratch.path(), name);
         let mut helm = Desk::launch_as(command.args(options));
         let said = helm.hear().unwrap();
-        assert!(said.starts_with(expected), "{said}");
+        assert!(said.starts_with("failed "), "{options:?}: {said}");
+        for word in words {
+            assert_eq!(said.matches(word).count(), 1, "{word:?} in {said:?}");
+        }
     }
 }
 

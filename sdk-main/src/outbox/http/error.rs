@@ -21,17 +21,17 @@ impl fmt::Display for HttpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Target => f.write_str(
-                "the DSN or tunnel is not a URL to post to: give one that begins with http:// or \
-                 https:// and holds a host, and for a tunnel no user or password",
+                "it is no URL to post to; give one that begins with http:// or https:// and names a \
+                 host, without user and password",
             ),
             Self::Key => f.write_str(
-                "the key in the DSN has characters that no HTTP header can hold: copy the DSN anew \
-                 from the project's settings",
+                "its key has characters that no HTTP header can hold; copy the DSN anew from the \
+                 project's settings in Sentry",
             ),
             Self::Proxy(error) => error.fmt(f),
             Self::Authorities => f.write_str(
-                "the additional certificate authorities cannot be read: give one or more \
-                 certificates in PEM, each between BEGIN CERTIFICATE and END CERTIFICATE",
+                "there is no certificate in it between BEGIN CERTIFICATE and END CERTIFICATE that can \
+                 be read",
             ),
         }
     }
@@ -55,11 +55,11 @@ pub struct BadProxy {
 impl fmt::Display for BadProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.variable {
-            Some(variable) => write!(f, "the environment variable {variable} holds")?,
-            None => f.write_str("the proxy option holds")?,
+            Some(variable) => write!(f, "the environment variable {variable} holds no proxy")?,
+            None => f.write_str("it is no proxy")?,
         }
         f.write_str(
-            " no proxy that can be used: give host:port, http://host:port or https://host:port, \
+            " that can be used; give host:port, http://host:port or https://host:port, \
              with user:password@ before the host if need be (SOCKS is not spoken)",
         )
     }

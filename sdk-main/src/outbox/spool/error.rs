@@ -100,7 +100,7 @@ impl fmt::Display for SpoolError {
                 "the file system cannot lock files ({source}); choose a cache directory on a local \
                  disk"
             ),
-            SpoolFault::Other => write!(f, "{source}"),
+            SpoolFault::Other => write!(f, "{source}; choose another cache directory"),
         }
     }
 }
