@@ -17,7 +17,7 @@
 mod left;
 mod record;
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -28,6 +28,7 @@ use uuid::Uuid;
 pub use left::{Left, LeftFile, find};
 pub use record::{Entry, Writer};
 
+use crate::file_lock::FileLock;
 use record::{Body, RECORD_BYTES, header};
 
 /// Maximum length of a file, apart from [`MARKS_BYTES`].
@@ -54,7 +55,7 @@ pub struct Place {
 #[derive(Debug)]
 pub struct OfflineFile {
     path: PathBuf,
-    file: File,
+    file: LockedFile,
     length: u64,
 }
 
@@ -65,20 +66,18 @@ impl OfflineFile {
         let name = format!("{}-{}", writer.pid, Uuid::new_v4().simple());
         let temporary = directory.join(format!("{name}.tmp"));
         let path = directory.join(format!("{name}.{OFFLINE}"));
-        let mut options = File::options();
+        let mut options = OpenOptions::new();
         options.read(true).write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&temporary)?;
+        // Nobody has drawn the same name, so nobody holds the lock.
+        let file =
+            LockedFile::open(&temporary, &mut options)?.ok_or(io::ErrorKind::AlreadyExists)?;
         let mut offline = Self { path: path.clone(), file, length: 0 };
         let mut begin = header().to_vec();
         Body::Writer(writer).write(&mut begin);
-        // Nobody may find it before it is locked and says whose it is.
-        let begun = offline
-            .file
-            .lock()
-            .and_then(|()| offline.write(&begin))
-            .and_then(|()| std::fs::rename(&temporary, &path));
+        // Nobody may find it before it says whose it is.
+        let begun = offline.write(&begin).and_then(|()| std::fs::rename(&temporary, &path));
         if let Err(error) = begun {
             let _ = std::fs::remove_file(&temporary);
             return Err(error);
@@ -120,7 +119,7 @@ impl OfflineFile {
         });
         if let Err(error) = written.and_then(|()| self.write(&piece)) {
             // What was written of it would tear what comes behind.
-            let _ = self.file.set_len(begin);
+            let _ = self.file.0.file().set_len(begin);
             self.length = begin;
             return Err(error);
         }
@@ -151,6 +150,40 @@ impl OfflineFile {
         self.file.write_all(bytes)?;
         self.length += bytes.len() as u64;
         Ok(())
+    }
+}
+
+/// A file that is locked as long as it is open. There may be no second descriptor of it in the process:
+/// closing that would give up the lock.
+#[derive(Debug)]
+struct LockedFile(FileLock);
+
+impl LockedFile {
+    /// Nothing if somebody else holds the lock.
+    fn open(path: &Path, options: &mut OpenOptions) -> io::Result<Option<Self>> {
+        Ok(FileLock::open(path, options)?.map(Self))
+    }
+}
+
+impl Read for LockedFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.file().read(buffer)
+    }
+}
+
+impl Write for LockedFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.file().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for LockedFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.file().seek(to)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use bytes::Bytes;
 use guardhouse_process::link::{Reader, Writer};
 use guardhouse_process::lock;
 use guardhouse_process::meeting::{Meeting, Posted};
+use guardhouse_process::offline_file::{LeftFile, find};
 use guardhouse_protocol::frame::{
     Frame, Hello, MessageId, Proof, Rejection, Role, Side, Version, Welcome,
 };
@@ -277,9 +277,8 @@ fn answer_frame(book: &mut Book, frame: Frame) -> Option<Frame> {
         },
         Frame::Goodbye => {
             book.goodbyes += 1;
-            let files = std::fs::read_dir(&book.spool).into_iter().flatten().flatten();
-            let is_free = |path: PathBuf| File::open(path).unwrap().try_lock_shared().is_ok();
-            book.offline_files = files.filter(|file| is_free(file.path())).count();
+            let is_free = |path: &PathBuf| LeftFile::open(path).unwrap().is_some();
+            book.offline_files = find(&book.spool).iter().filter(|path| is_free(path)).count();
             return None;
         }
         Frame::Message { id, channel, payload } => {

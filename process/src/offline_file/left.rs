@@ -4,7 +4,7 @@
 //! record by record, so that no more than one message is in memory.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, TryLockError};
+use std::fs::OpenOptions;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -14,8 +14,7 @@ use guardhouse_protocol::{Channel, RunId};
 use uuid::Uuid;
 
 use super::record::{self, Body, Entry, RECORD_BYTES, Writer, invalid};
-use super::{MARKS_BYTES, OFFLINE, OFFLINE_BYTES};
-use crate::regular_file;
+use super::{LockedFile, MARKS_BYTES, OFFLINE, OFFLINE_BYTES};
 
 /// Maximum number of messages of which it is remembered what became of them. A file of this length has
 /// no more that are worth a report.
@@ -25,7 +24,7 @@ const MOST_MARKS: usize = 512 * 1024;
 #[derive(Debug)]
 pub struct LeftFile {
     path: PathBuf,
-    file: BufReader<io::Take<File>>,
+    file: BufReader<io::Take<LockedFile>>,
     writer: Writer,
     marks: Marks,
     /// Where what is whole in it ends.
@@ -64,12 +63,9 @@ impl LeftFile {
     ///
     /// What is no file of this kind and version is an error ([`io::ErrorKind::InvalidData`]).
     pub fn open(path: &Path) -> io::Result<Option<Self>> {
-        let file = regular_file::open_with(path, File::options().read(true).write(true))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
+        let Some(file) = LockedFile::open(path, OpenOptions::new().read(true).write(true))? else {
+            return Ok(None);
+        };
         if !path.exists() {
             // Somebody has taken it between the opening and the lock.
             return Ok(None);
@@ -85,7 +81,7 @@ impl LeftFile {
         let mut file = file.into_inner().into_inner();
         file.seek(SeekFrom::Start(begin))?;
         // What is torn is not read.
-        let is_damaged = file.metadata()?.len() > end;
+        let is_damaged = file.0.file().metadata()?.len() > end;
         let file = BufReader::new(file.take(end - begin));
         let path = path.to_owned();
         Ok(Some(Self { path, file, writer, marks, end, run: None, is_damaged }))
@@ -151,7 +147,7 @@ impl LeftFile {
         let file = self.file.get_mut().get_mut();
         let added = file.stream_position().and_then(|at| {
             // What is torn would hide what comes behind it.
-            file.set_len(self.end)?;
+            file.0.file().set_len(self.end)?;
             file.seek(SeekFrom::Start(self.end))?;
             let written = file.write_all(&record);
             file.seek(SeekFrom::Start(at))?;
@@ -160,7 +156,7 @@ impl LeftFile {
         if added.is_ok() {
             self.end += record.len() as u64;
         } else {
-            let _ = self.file.get_mut().get_mut().set_len(self.end);
+            let _ = self.file.get_ref().get_ref().0.file().set_len(self.end);
         }
     }
 
@@ -182,7 +178,7 @@ impl LeftFile {
 
 impl Marks {
     /// Reads what became of messages, without the messages. Says how long the whole records are.
-    fn read(file: &mut BufReader<io::Take<File>>) -> io::Result<(Self, u64)> {
+    fn read(file: &mut BufReader<io::Take<LockedFile>>) -> io::Result<(Self, u64)> {
         let (mut marks, mut end) = (Self::default(), 0);
         let mut head = [0; RECORD_BYTES];
         while fill(file, &mut head)? == RECORD_BYTES {
@@ -251,6 +247,6 @@ fn peek(file: &mut impl io::BufRead) -> io::Result<Option<u8>> {
 }
 
 /// Goes on behind so many bytes, or says that there are not so many.
-fn skip(file: &mut BufReader<io::Take<File>>, length: u64) -> io::Result<bool> {
+fn skip(file: &mut BufReader<io::Take<LockedFile>>, length: u64) -> io::Result<bool> {
     Ok(io::copy(&mut file.take(length), &mut io::sink())? == length)
 }

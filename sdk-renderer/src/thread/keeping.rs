@@ -67,10 +67,10 @@ impl Keeping {
         courier.has_unfiled() && self.due.is_some_and(|due| due <= now) && self.may_write(now)
     }
 
-    /// When [`is_due`](Self::is_due) becomes true.
+    /// When [`is_due`](Self::is_due) becomes true for the first time. A disk that has failed is tried
+    /// again only when something else happens.
     pub(super) fn timeout(&self, courier: &Courier) -> Option<Instant> {
-        let due = self.due.filter(|_| courier.has_unfiled())?;
-        Some(self.again_at.map_or(due, |again_at| again_at.max(due)))
+        self.due.filter(|_| self.again_at.is_none() && courier.has_unfiled())
     }
 
     pub(super) fn may_write(&self, now: Instant) -> bool {

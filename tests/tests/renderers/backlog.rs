@@ -1,11 +1,13 @@
 //! More than main takes at once, and renderers that end with a backlog: everything arrives, once.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use guardhouse_process::offline_file::find;
 use guardhouse_tests::desk::Desk;
+use guardhouse_tests::disk::Disk;
 use rustix::process::Signal;
 
 use crate::post::{send, stop};
@@ -242,4 +244,68 @@ fn without_a_record_of_its_run_what_was_left_goes_without_a_release() {
         }
     });
     assert!(event.get("release").is_none() && event.get("environment").is_none(), "{event}");
+}
+
+#[test]
+fn on_a_full_disk_a_burst_loses_the_oldest_which_are_counted_and_the_flush_says_so() {
+    let mut house = House::start(&["--namespace", "full"]);
+    let directory = house.cache.path().join("renderers");
+    // A small disk that is full; or where that cannot be had, something that is no directory.
+    let disk = Disk::mount(&directory);
+    if disk.is_some() {
+        let mut filler = std::fs::File::create(directory.join("filler")).unwrap();
+        for size in [64 * 1024, 1024, 1] {
+            while filler.write_all(&vec![b'x'; size]).is_ok() {}
+        }
+        filler.sync_all().unwrap();
+    } else {
+        std::fs::remove_dir(&directory).unwrap();
+        std::fs::write(&directory, "").unwrap();
+    }
+    let options = ["--namespace", "full", "--max-items", "10", "--max-bytes", "4000000"];
+    let mut helm = house.foreign("page", &options);
+    assert_eq!(helm.ask("await classic"), "way classic");
+    stop(house.desk.id());
+    helm.ask("fill 3000");
+    assert!(helm.ask("flush 60000").starts_with("flushed false"), "main is stopped");
+    helm.ask("fill 3000");
+    send(house.desk.id(), Signal::CONT);
+    assert!(helm.ask("flush 60000").starts_with("flushed false"), "something was lost");
+    // The report of it is one more for which something may have to go.
+    let start = Instant::now();
+    while !helm.ask("flush 60000").starts_with("flushed true") {
+        assert!(start.elapsed() < PATIENCE, "nothing is lost any more");
+    }
+    let closed = helm.ask("close 60000");
+    assert!(closed.starts_with("closed true"), "{closed}");
+    house.close();
+    let filled = filled(&house);
+    assert!(filled.values().all(|count| *count == 1));
+    assert!((5995..6000).all(|number| filled.contains_key(&number)), "the newest are there");
+    let lost = house.sentry.lost("error", "queue_overflow");
+    assert!(lost > 0);
+    assert_eq!(filled.len() as u64 + lost, 6000);
+    drop(disk);
+}
+
+#[test]
+fn promise_5_a_renderer_ends_in_time_on_a_disk_that_hangs() {
+    let house = House::start(&["--namespace", "hung"]);
+    let disk = Disk::mount(&house.cache.path().join("renderers"));
+    let mut helm = house.foreign("page", &["--namespace", "hung", "--max-items", "10"]);
+    assert_eq!(helm.ask("await classic"), "way classic");
+    stop(house.desk.id());
+    if let Some(disk) = &disk {
+        disk.freeze();
+    }
+    // Nobody who captures waits for a disk.
+    assert_eq!(helm.ask("fill 300"), "done");
+    assert!(helm.ask("flush 300").starts_with("flushed false"));
+    assert!(helm.ask("close 500").starts_with("closed false"));
+    // The thread that hangs in the kernel ends with the disk.
+    if let Some(disk) = &disk {
+        disk.thaw();
+    }
+    send(house.desk.id(), Signal::CONT);
+    assert!(helm.wait().0.success());
 }

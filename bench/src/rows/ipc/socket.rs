@@ -4,6 +4,8 @@ use std::io::{BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fs, thread};
 
 use super::{BYTES, Round, envelope};
@@ -24,13 +26,15 @@ pub(super) fn both(kind: Kind, fresh: impl Fn() -> PathBuf, settings: &Settings)
 
 fn round(kind: Kind, folder: PathBuf, with_files: bool, settings: &Settings) -> Round {
     let kept = with_files.then(|| folder.clone());
+    let heard = Arc::new(AtomicUsize::new(0));
+    let counted = heard.clone();
     let (name, address, hearing) = match kind {
         Kind::Unix => {
             let path = folder.join("socket");
             let listener = UnixListener::bind(&path).expect("the folder is ours");
             let hearing = thread::spawn(move || {
                 let (stream, _) = listener.accept().expect("the child comes");
-                hear(&stream, &stream, kept.as_deref());
+                hear(&stream, &stream, kept.as_deref(), &counted);
             });
             ("unix", path.display().to_string(), hearing)
         }
@@ -40,20 +44,20 @@ fn round(kind: Kind, folder: PathBuf, with_files: bool, settings: &Settings) -> 
             let hearing = thread::spawn(move || {
                 let (stream, _) = listener.accept().expect("the child comes");
                 stream.set_nodelay(true).expect("it can be set");
-                hear(&stream, &stream, kept.as_deref());
+                hear(&stream, &stream, kept.as_deref(), &counted);
             });
             ("tcp", address, hearing)
         }
     };
     let (mut speaker, _) = Child::start(command("socket", &[name, &address]));
-    let round = Round::of(&mut speaker, settings);
+    let round = Round::of(&mut speaker, settings, || heard.load(Ordering::Acquire));
     drop(speaker);
     hearing.join().expect("it heard to the end");
     round
 }
 
 /// Hears messages until there are no more. Each begins with a byte that says whether to answer.
-fn hear(from: impl Read, mut to: impl Write, kept: Option<&Path>) {
+fn hear(from: impl Read, mut to: impl Write, kept: Option<&Path>, counted: &AtomicUsize) {
     let mut from = BufReader::with_capacity(64 * 1024, from);
     let mut message = vec![0; 1 + BYTES];
     for number in 0.. {
@@ -64,6 +68,7 @@ fn hear(from: impl Read, mut to: impl Write, kept: Option<&Path>) {
             let file: PathBuf = kept.join(number.to_string());
             fs::write(file, &message[1..]).expect("a file can be written");
         }
+        counted.fetch_add(1, Ordering::AcqRel);
         if message[0] == 1 {
             to.write_all(&[1]).expect("the child reads");
         }
