@@ -7,6 +7,7 @@
 //! - [`ending`] tells when and how another process ended, without being its parent.
 //! - `directory_watch` tells when something is removed from a directory.
 //! - [`process`] tells what else can be seen of another process.
+//! - `signals` keeps writes from ending the process (Unix).
 //! - `pipe` makes named pipes that only the current user can open (Windows).
 //!
 //! It decides nothing: what a process that ended means for a report, or whom to let in, is for its
@@ -25,3 +26,5 @@ pub mod inherit;
 #[cfg(all(windows, feature = "tokio"))]
 pub mod pipe;
 pub mod process;
+#[cfg(unix)]
+pub mod signals;

@@ -60,6 +60,10 @@ const VISITS_AT_ONCE: usize = 64;
 /// So many turns connections have at the end, to write what renderers wait for.
 const TURNS_AT_THE_END: usize = 32;
 
+/// So many rounds of visits are put on disk before something is sent in between: what is captured should
+/// be on disk first, but who captures without end should not keep it from being sent.
+const ROUNDS_BEFORE_SENDING: u32 = 16;
+
 /// How long what was found out about the machine is good enough.
 const GLANCE_EVERY: Duration = Duration::from_secs(1);
 
@@ -115,6 +119,11 @@ fn run(
     opened: &SyncSender<Result<(), InitError>>,
 ) {
     house.enter();
+    // What the thread writes may be too large a file for the process, which is an error then.
+    #[cfg(unix)]
+    if let Err(error) = guardhouse_crash::signals::block_file_size_signal() {
+        house.say(format_args!("a limit on the size of files may end the application: {error}"));
+    }
     // However it ends, nobody should wait for it then.
     let _closed = CloseDoorway(house);
     // What panics here is no error of the application's that `sentry` should report: functions of the
@@ -236,6 +245,7 @@ impl Watch {
         if let Some(listeners) = &mut self.listeners {
             listeners.listen(&self.house);
         }
+        let mut rounds_without_sending = 0_u32;
         loop {
             self.heartbeats.woke(Instant::now());
             let mut is_idle = false;
@@ -252,7 +262,9 @@ impl Watch {
                 is_idle = !is_more;
             }
             let mut wake = None;
-            self.guarded(|watch| wake = watch.step());
+            rounds_without_sending = if is_idle { 0 } else { rounds_without_sending + 1 };
+            let may_send = is_idle || rounds_without_sending.is_multiple_of(ROUNDS_BEFORE_SENDING);
+            self.guarded(|watch| wake = watch.step(may_send));
             if let Some(closing) = self.closing.take_if(|closing| closing.is_due(&self.outbox)) {
                 if let Some(outbox) = &mut self.outbox {
                     self.life.handle_time(outbox);
@@ -315,8 +327,8 @@ impl Watch {
         }
     }
 
-    /// Does what there is to do now. Says when there is something to do again.
-    fn step(&mut self) -> Option<Instant> {
+    /// Does what there is to do now, sending only if it may. Says when there is something to do again.
+    fn step(&mut self, may_send: bool) -> Option<Instant> {
         let now = Instant::now();
         while let Some(accepted) = self.intake.poll(now) {
             self.guarded(|watch| drop(watch.accept(accepted, None)));
@@ -344,7 +356,7 @@ impl Watch {
             outbox.count(&losses);
             self.life.handle_time(outbox);
             Life::conclude_dead_runs(outbox);
-            let step = outbox.step();
+            let step = outbox.step(may_send);
             self.flushes.settle(outbox, &self.attaching, &step, now);
             if let Some(closing) = &mut self.closing {
                 closing.look(outbox, self.attaching.is_under_way(), &step, now);

@@ -21,7 +21,7 @@
 //! | `latency NUMBER` | `latency NANOS NANOS` | main changes its scope so often: the median, and what 1 in 100 exceed |
 //! | `startup` | `startup fine`, `startup WHY` | why nothing is reported although `init` has returned |
 //! | `go-on`, `fail` | `done` | what hangs by `--hang-at` goes on, or fails |
-//! | `limit processes NUMBER`, `limit files NUMBER` | `done` | so many it may have at most; `-` is as many as before |
+//! | `limit processes NUMBER`, `limit files NUMBER`, `limit size BYTES`, `limit memory BYTES` | `done` | so many it may have at most; `-` is as many as before |
 //! | `threads`, `again`, `exit` | `threads N`, `failed WHY`, nothing | |
 //! | `child NAME SOCKET [--no-socket] [VARIABLE=VALUE] OPTIONS…` | `started PID` | starts a [child](crate::children) |
 //! | `wait NAME` | `ended CODE`, `ended by SIGNAL` | waits for the end of a child |

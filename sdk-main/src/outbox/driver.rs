@@ -211,9 +211,9 @@ impl Outbox {
         self.dispatcher.hurry(Instant::now());
     }
 
-    /// Does what there is to do now. Says when there is something to do again, if nothing happens
-    /// before.
-    pub(crate) fn step(&mut self) -> Step {
+    /// Does what there is to do now, sending only if it may. Says when there is something to do again, if
+    /// nothing happens before.
+    pub(crate) fn step(&mut self, may_send: bool) -> Step {
         let now = Instant::now();
         if self.is_adopting {
             self.adopt();
@@ -226,7 +226,8 @@ impl Outbox {
             self.sync(now);
         }
         // As long as it is not known what earlier runs left, something more urgent may be among it.
-        let next_send = if self.has_concluded() { self.send(now) } else { Some(now) };
+        let may_send = may_send && self.has_concluded();
+        let next_send = if may_send { self.send(now) } else { Some(now) };
         let wake = [next_send, self.sync_at, self.next_tidy()].into_iter().flatten().min();
         Step { wake, next_send, is_sending: self.in_flight.is_some() }
     }

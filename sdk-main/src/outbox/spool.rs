@@ -219,6 +219,8 @@ impl Spool {
 
     fn open_with(cache_dir: &Path, limits: Limits, steps: Steps) -> Result<Self, SpoolError> {
         let runs = cache_dir.join("runs");
+        check_owner(cache_dir)?;
+        check_owner(&runs)?;
         let own = Folder::create(&runs, &steps)?;
         let made = own.make().and_then(|()| make_ledger(&own, &Ledger::default()));
         let (ledger_file, trouble) = match made {
@@ -340,6 +342,26 @@ impl Spool {
         self.next += 1;
         id
     }
+}
+
+/// Refuses a directory of another user: whoever owns it may replace what is in it. One that is not there
+/// is made, and then it is ours.
+#[cfg(unix)]
+fn check_owner(path: &Path) -> Result<(), SpoolError> {
+    use std::os::unix::fs::MetadataExt;
+    let user = rustix::process::geteuid().as_raw();
+    match path.metadata() {
+        Ok(metadata) if metadata.uid() != user => {
+            Err(SpoolError::foreign(path, metadata.uid(), user))
+        }
+        // What else is wrong with it shows when it is used.
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn check_owner(_: &Path) -> Result<(), SpoolError> {
+    Ok(())
 }
 
 /// Makes the file of a ledger, whose room is taken now, so that what is lost on a full disk can be

@@ -345,6 +345,8 @@ fn limit(what: &str, most: &str) {
     let resource = match what {
         "processes" => Resource::Nproc,
         "files" => Resource::Nofile,
+        "size" => Resource::Fsize,
+        "memory" => Resource::As,
         other => panic!("unknown resource {other}"),
     };
     let maximum = getrlimit(resource).maximum;

@@ -52,8 +52,11 @@ fn has_not_panicked(desk: &mut Desk) {
 fn where_no_thread_can_be_created_the_reporting_goes_on() {
     let (cache, sentry) = (Scratch::new(), Sentry::start());
     sentry.expect(an_event().with_message("without threads").times(1));
+    // So that no connection is open yet.
+    sentry.refuse_connections();
     let mut desk = limited(&cache, &by_name(&sentry));
     desk.ask("limit processes 0");
+    sentry.recover();
     desk.ask("capture without threads");
     // The name cannot be asked for, which is an error of the network; and it has been made durable
     // meanwhile, or tried.
@@ -68,8 +71,11 @@ fn where_no_thread_can_be_created_the_reporting_goes_on() {
 fn where_no_thread_can_be_created_the_end_keeps_everything_on_disk() {
     let (cache, sentry) = (Scratch::new(), Sentry::start());
     sentry.expect(an_event().with_message("kept").times(1));
+    // So that no connection is open yet.
+    sentry.refuse_connections();
     let mut desk = limited(&cache, &by_name(&sentry));
     desk.ask("limit processes 0");
+    sentry.recover();
     desk.ask("capture kept");
     assert!(desk.ask("close 1000").starts_with("closed false"));
     has_not_panicked(&mut desk);
@@ -84,10 +90,13 @@ fn where_no_thread_can_be_created_the_end_keeps_everything_on_disk() {
 fn where_no_file_can_be_opened_what_is_captured_waits_and_goes_when_there_is_one() {
     let (cache, sentry) = (Scratch::new(), Sentry::start());
     sentry.expect(an_event().with_message("without files").times(1));
+    // So that no connection is open yet.
+    sentry.refuse_connections();
     let directory = cache.path().join("cache");
     let mut desk = Desk::start(env!("CARGO_BIN_EXE_desk"), &directory, &by_name(&sentry), &[]);
     let note = wire::note(&runtime_of(&directory));
     desk.ask("limit files 0");
+    sentry.recover();
     // Whoever comes now waits at the door, on both ways, and main does not turn on the spot for it.
     let socket =
         UnixStream::connect(note.socket.as_ref().expect("it has the classic way")).unwrap();
@@ -96,6 +105,25 @@ fn where_no_file_can_be_opened_what_is_captured_waits_and_goes_when_there_is_one
     assert!(desk.ask("flush 3000").starts_with("flushed false"));
     drop((socket, port));
     desk.ask("limit files -");
+    assert!(desk.ask("close 60000").starts_with("closed true"));
+    sentry.verify();
+}
+
+#[test]
+fn where_files_may_not_grow_the_application_lives_and_what_is_captured_waits_in_memory() {
+    let (cache, sentry) = (Scratch::new(), Sentry::start());
+    sentry.expect(an_event().with_message("before").times(1));
+    sentry.expect(an_event().with_message("without room").times(1));
+    sentry.refuse_connections();
+    let mut desk = Desk::start(env!("CARGO_BIN_EXE_desk"), cache.path(), &sentry.dsn(), &[]);
+    desk.ask("capture before");
+    assert!(desk.ask("flush 300").starts_with("flushed false"));
+    // A write beyond the limit ends a process that does nothing about the signal.
+    desk.ask("limit size 0");
+    desk.ask("capture without room");
+    assert!(desk.ask("flush 300").starts_with("flushed false"));
+    desk.ask("limit size -");
+    sentry.recover();
     assert!(desk.ask("close 60000").starts_with("closed true"));
     sentry.verify();
 }

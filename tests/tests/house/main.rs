@@ -16,6 +16,7 @@ mod promise_10;
 mod promise_5;
 mod promise_9;
 mod reports;
+mod settled;
 
 /// Starts the application of these tests.
 #[track_caller]

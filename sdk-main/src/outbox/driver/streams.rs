@@ -117,10 +117,10 @@ mod tests {
             losses.count(Category::Error, Reason::BeforeSend, 1);
             outbox.count(&losses);
             while !outbox.has_adopted() {
-                outbox.step();
+                outbox.step(true);
             }
             outbox.release_held();
-            outbox.step();
+            outbox.step(true);
             outbox.sent().await;
             assert!(outbox.has_sent_all(Instant::now()));
             assert_eq!(outbox.spool().entries().count(), 0);

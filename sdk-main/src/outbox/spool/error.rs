@@ -20,6 +20,9 @@ pub struct SpoolError {
 pub enum SpoolFault {
     /// Something on the way is a file. The caller has to name another directory.
     NotADirectory,
+    /// It belongs to another user, who could read and change what is kept there. The caller has to name
+    /// another directory.
+    Foreign,
     /// The user may not write there. The caller has to name another directory, or the user has to
     /// change the permissions.
     NotPermitted,
@@ -53,6 +56,15 @@ impl SpoolError {
         Self { fault, path: path.to_owned(), source }
     }
 
+    /// The directory belongs to somebody else.
+    #[cfg(unix)]
+    pub(super) fn foreign(path: &Path, owner: u32, user: u32) -> Self {
+        let source = io::Error::other(format!(
+            "it belongs to the user with the number {owner}, and this is the one with the number {user}"
+        ));
+        Self { fault: SpoolFault::Foreign, path: path.to_owned(), source }
+    }
+
     pub(super) fn no_locks(path: &Path, source: io::Error) -> Self {
         Self { fault: SpoolFault::NoLocks, path: path.to_owned(), source }
     }
@@ -80,6 +92,7 @@ impl fmt::Display for SpoolError {
             SpoolFault::NotADirectory => {
                 f.write_str("it, or something above it, is a file; choose another cache directory")
             }
+            SpoolFault::Foreign => write!(f, "{source}; choose a cache directory of this user's own"),
             SpoolFault::NotPermitted => f.write_str(
                 "this user may not write there; change the permissions, or choose another cache \
                  directory",

@@ -124,6 +124,23 @@ fn a_cache_directory_that_cannot_be_used_is_an_error_that_says_so() {
     }
 }
 
+/// Only root can make one, or a test that finds one of root's.
+#[cfg(unix)]
+#[test]
+fn a_cache_directory_of_another_user_is_refused() {
+    let cache = Cache::new();
+    std::fs::create_dir(&cache.0).unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    let foreign = if is_root { cache.0.clone() } else { PathBuf::from("/usr") };
+    if is_root {
+        std::os::unix::fs::chown(&cache.0, Some(61_804), None).unwrap();
+    }
+    let error = Spool::open(&foreign, Limits::default()).unwrap_err();
+    assert_eq!(error.fault(), SpoolFault::Foreign);
+    assert!(error.to_string().contains("belongs to the user"), "{error}");
+    assert!(!cache.0.join("runs").exists());
+}
+
 #[test]
 fn a_folder_that_is_deleted_under_us_is_made_again() {
     let cache = Cache::new();
