@@ -44,7 +44,7 @@ pub(crate) fn limits(options: &Options) -> Result<(), InitError> {
         }
     }
     if options.cache_dir.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
-        let why = "name a directory, or leave it out for the default";
+        let why = "it is empty; name a directory, or leave it out for the default";
         return Err(invalid("directory", "`Options::cache_dir`", "", why));
     }
     if let TracesSamplingStrategy::FixedRate(rate) = options.sentry.traces_sampling_strategy
