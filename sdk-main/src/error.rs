@@ -6,8 +6,6 @@ use std::path::PathBuf;
 
 use guardhouse_protocol::NamespaceError;
 
-use crate::outbox::spool::SpoolError;
-
 /// Why [`init`](crate::init) could not start. The application runs on without it: nothing is
 /// reported, and all functions of this crate and of `sentry` do nothing.
 #[derive(Debug)]
@@ -47,7 +45,7 @@ pub enum InitError {
         /// Which one.
         path: PathBuf,
         /// What is wrong with it.
-        source: SpoolError,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The disk has not answered in time. [`init`](crate::init) itself does not fail with it:
     /// [`Guard::startup_error`](crate::Guard::startup_error) says it.
@@ -125,7 +123,7 @@ impl std::error::Error for InitError {
         match self {
             Self::Dsn { source, .. } => Some(source),
             Self::Namespace(error) => Some(error),
-            Self::CacheDir { source, .. } => Some(source),
+            Self::CacheDir { source, .. } => Some(&**source),
             Self::Thread(error) => Some(error),
             Self::AlreadyRunning
             | Self::SampleRate(_)

@@ -31,34 +31,53 @@
 //!
 //! # How it is made
 //!
-//! A message goes through [`intake`], [`merge`] and [`outbox`], in that order. These modules decide
-//! and do no I/O of their own, apart from the outbox's [`spool`](outbox::spool) and
-//! [`http`](outbox::http). They are public for those who want to read or test them; an application
-//! needs only what stands beside them here.
+//! A message goes through the modules `intake`, `merge` and `outbox`, in that order. They decide and do
+//! no I/O of their own, apart from `outbox::spool` and `outbox::http`. With the feature `internals` they
+//! are public, for the tests, benchmarks and fuzzing of this workspace: they change without notice in any
+//! version, and an application has no use for them.
 #![forbid(unsafe_code)]
+// What only those call who look inside is no dead code: with the feature it is public.
+#![cfg_attr(not(feature = "internals"), allow(dead_code, unreachable_pub, unused_imports))]
 
 mod cache_dir;
 mod checks;
+#[cfg(feature = "internals")]
 pub mod contexts;
+#[cfg(not(feature = "internals"))]
+mod contexts;
 mod error;
 mod guard;
 mod house;
 mod init;
 mod installation;
+#[cfg(feature = "internals")]
 pub mod intake;
+#[cfg(not(feature = "internals"))]
+mod intake;
 mod integration;
 mod ipc;
+#[cfg(feature = "internals")]
 pub mod merge;
+#[cfg(not(feature = "internals"))]
+mod merge;
 mod options;
+#[cfg(feature = "internals")]
 pub mod outbox;
+#[cfg(not(feature = "internals"))]
+mod outbox;
+#[cfg(feature = "internals")]
 pub mod session;
+#[cfg(not(feature = "internals"))]
+mod session;
+#[cfg(feature = "internals")]
 pub mod streams;
+#[cfg(not(feature = "internals"))]
+mod streams;
 mod transport;
 mod watch;
 
 pub use guardhouse_process::attach::{AttachOptions, AttachmentAnswer};
 pub use guardhouse_process::feedback::Feedback;
-pub use guardhouse_process::losses;
 pub use guardhouse_process::receipt::Receipt;
 pub use guardhouse_process::scope::{
     Scope, add_breadcrumb, clear_breadcrumbs, configure_scope, set_context, set_extra, set_tag,
@@ -68,6 +87,11 @@ pub use guardhouse_protocol::scope::Attachment;
 pub use guardhouse_protocol::{Channel, Config, FeedbackResult, IpcMode, LogLevel, Namespace};
 pub use sentry;
 pub use uuid::Uuid;
+
+#[cfg(feature = "internals")]
+pub use guardhouse_process::losses;
+#[cfg(not(feature = "internals"))]
+use guardhouse_process::losses;
 
 pub use contexts::Screen;
 pub use error::{InitError, Invalid};

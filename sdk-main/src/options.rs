@@ -491,9 +491,9 @@ impl Options {
 }
 
 /// For tests alone.
+#[cfg(feature = "internals")]
 impl Options {
     /// Calls `hook` at each step of the spool's work.
-    #[doc(hidden)]
     pub fn spool_hook(mut self, hook: Hook) -> Self {
         self.hook = Some(hook);
         self

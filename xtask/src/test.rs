@@ -20,6 +20,7 @@ const STEPS: &[Step] = &[
     Step { name: "system packages", check: packages::install },
     Step { name: "formatting", check: formatting },
     Step { name: "clippy", check: clippy },
+    Step { name: "the SDKs as applications have them", check: as_applications_have_it },
     Step { name: "tests", check: tests },
     Step { name: "documentation", check: documentation },
     Step { name: "freshness of what is derived from the contract", check: contract::check },
@@ -69,6 +70,23 @@ fn clippy() -> Result<(), String> {
         command.args(["--", "-D", "warnings"]),
         "repair what clippy says above, or `#[expect]` it with a reason",
     )
+}
+
+/// What applications get: without the features that the rest of the workspace turns on. Nothing may be
+/// wrong with it, and its documentation names no internals.
+fn as_applications_have_it() -> Result<(), String> {
+    for package in ["guardhouse-main", "guardhouse-renderer"] {
+        expect(
+            cargo(["clippy", "--lib", "--locked", "-p", package]).args(["--", "-D", "warnings"]),
+            "repair what clippy says above: it is so without the feature `internals`",
+        )?;
+        expect(
+            cargo(["doc", "--no-deps", "--locked", "-p", package])
+                .env("RUSTDOCFLAGS", "-D warnings"),
+            "repair what rustdoc says above: it is so without the feature `internals`",
+        )?;
+    }
+    Ok(())
 }
 
 fn tests() -> Result<(), String> {

@@ -181,7 +181,10 @@ fn open_spool(cache_dir: &Path, outbox: &OutboxOrders) -> Result<Spool, InitErro
         Some(hook) => Spool::open_with_hook(cache_dir, outbox.limits, hook.clone()),
         None => Spool::open(cache_dir, outbox.limits),
     };
-    spool.map_err(|source| InitError::CacheDir { path: cache_dir.to_owned(), source })
+    spool.map_err(|source| InitError::CacheDir {
+        path: cache_dir.to_owned(),
+        source: Box::new(source),
+    })
 }
 
 impl OutboxOrders {

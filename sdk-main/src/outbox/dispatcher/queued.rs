@@ -85,7 +85,7 @@ impl Queued {
     }
 
     /// The same, but stored by an earlier run.
-    pub const fn from_earlier_run(self) -> Self {
+    pub const fn of_earlier_run(self) -> Self {
         Self { stored: true, ..self }
     }
 }

@@ -44,7 +44,7 @@ impl Story {
     }
 
     fn stored_event(&mut self, number: u64) {
-        self.add_queued(queued(number, Priority::Normal, Category::Error).from_earlier_run());
+        self.add_queued(queued(number, Priority::Normal, Category::Error).of_earlier_run());
     }
 
     fn lose(&mut self, category: Category, quantity: u64) {

@@ -97,7 +97,7 @@ impl Outbox {
 
     pub(super) fn queue(&mut self, now: Instant, entry: &Entry) {
         let queued = Queued::of_categories(entry.id, entry.priority, &entry.categories);
-        let queued = if entry.is_from_earlier_run { queued.from_earlier_run() } else { queued };
+        let queued = if entry.is_from_earlier_run { queued.of_earlier_run() } else { queued };
         self.dispatcher.add(now, queued);
     }
 }
