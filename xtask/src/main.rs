@@ -13,6 +13,7 @@ mod contract;
 mod demo;
 mod licences;
 mod packages;
+mod programs;
 mod test;
 mod workspace;
 
@@ -27,6 +28,7 @@ Commands:
   test                      Check everything that CI checks, after installing what that needs
   bench [ROW...] [--quick]  Measure ours beside a peer; results also go to target/bench/ROW.json
   contract [--check]        Write what is derived from the contract, or check that it is fresh
+  programs                  Build the programs of README.md and docs/, and run README's
   demo                      Show what exists so far
   help                      Print this text
 ";
@@ -78,6 +80,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
             [flag] if flag == "--check" => contract::check().map_err(Failure::from),
             _ => Err(unexpected(command, rest)),
         },
+        "programs" => no_arguments(command, rest).and_then(|()| Ok(programs::check()?)),
         "demo" => no_arguments(command, rest).and_then(|()| demo::run()),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

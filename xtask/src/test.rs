@@ -8,7 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::workspace::{answers, cargo, root, succeeds, target};
-use crate::{Failure, contract, licences, packages};
+use crate::{Failure, contract, licences, packages, programs};
 
 /// One thing that is checked.
 struct Step {
@@ -23,6 +23,7 @@ const STEPS: &[Step] = &[
     Step { name: "the SDKs as applications have them", check: as_applications_have_it },
     Step { name: "tests", check: tests },
     Step { name: "documentation", check: documentation },
+    Step { name: "programs of the documentation", check: programs::check },
     Step { name: "freshness of what is derived from the contract", check: contract::check },
     Step { name: "licences and advisories", check: licences::check },
     Step { name: "fuzz targets", check: fuzz_targets },
