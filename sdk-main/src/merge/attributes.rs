@@ -56,15 +56,17 @@ struct Overlay<'a> {
 impl Overlay<'_> {
     fn lay(&self, object: Object<'_>, laying: &Laying<'_>) -> Option<Json> {
         let mut splice = Splice::new(object.clone());
-        let roots = &laying.identity.roots;
         let attributes = object.get("attributes");
         if let Some(attributes) = attributes {
-            privacy::data(&mut splice, attributes);
+            privacy::fields(&mut splice, attributes);
+        }
+        if let Some(body) = object.get("body") {
+            laying.rewrite(&mut splice, body, privacy::text);
         }
         let text = |name: &str| attributes?.as_object()?.at(&[name, "value"]);
         if self.is_span {
             for value in [object.get("name"), text("sentry.segment.name")].into_iter().flatten() {
-                laying.rewrite(&mut splice, value, |text| roots.rewrite(text));
+                laying.rewrite(&mut splice, value, |text| laying.description(text));
             }
             for value in ["url.full", "url"].into_iter().filter_map(text) {
                 laying.rewrite(&mut splice, value, |text| laying.url(text));

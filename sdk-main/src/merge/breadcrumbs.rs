@@ -64,7 +64,7 @@ enum Piece<'a> {
     /// The event's own, with its former index.
     Own(usize, Value<'a>),
     /// The same without its secrets.
-    Cleaned(usize, Json),
+    Cleaned(usize, &'a Json),
     Scope(Crumb<'a>),
 }
 
@@ -100,8 +100,15 @@ impl Laying<'_> {
         let own = &carried.values[room.without_own_breadcrumbs.min(carried.values.len())..];
         let first_own = carried.values.len() - own.len();
         // A breadcrumb that the page has told main of, and puts into its event as well, is one.
+        // What main was told is without secrets, too.
+        let cleaned: Vec<Option<Json>> =
+            own.iter().map(|value| privacy::breadcrumb(*value)).collect();
+        let told = own
+            .iter()
+            .zip(&cleaned)
+            .map(|(value, cleaned)| cleaned.as_ref().map_or(*value, Json::as_value));
         let marks: HashSet<Mark<'_>> =
-            own.iter().filter_map(|value| Mark::of(&value.as_object()?)).collect();
+            told.filter_map(|value| Mark::of(&value.as_object()?)).collect();
         let is_double = |crumb: &Crumb<'_>| {
             let is_marked =
                 |object: &Object<'_>| Mark::of(object).is_some_and(|mark| marks.contains(&mark));
@@ -111,11 +118,11 @@ impl Laying<'_> {
         let mut pieces: Vec<(Timestamp, Piece<'_>)> = self
             .times(own)
             .into_iter()
-            .zip(own)
+            .zip(own.iter().zip(&cleaned))
             .enumerate()
-            .map(|(index, (time, value))| {
+            .map(|(index, (time, (value, cleaned)))| {
                 let index = first_own + index;
-                let piece = match privacy::breadcrumb(*value) {
+                let piece = match cleaned {
                     Some(cleaned) => Piece::Cleaned(index, cleaned),
                     None => Piece::Own(index, *value),
                 };
@@ -140,7 +147,7 @@ impl Laying<'_> {
             self.move_meta(splice, path, &pieces);
             let list = Json::array(pieces.iter().map(|(_, piece)| match piece {
                 Piece::Own(_, value) => Fragment::from(*value),
-                Piece::Cleaned(_, json) => Fragment::from(json),
+                Piece::Cleaned(_, json) => Fragment::from(*json),
                 Piece::Scope(crumb) => Fragment::from(crumb.value()),
             }));
             if_possible(splice.set(path, list));

@@ -39,17 +39,16 @@ pub(super) fn profile(item: &mut Item, laying: &Laying<'_>) {
 pub(super) fn span(item: &mut Item, laying: &Laying<'_>) {
     edit(item, |splice| {
         let span = splice.original().clone();
-        let roots = &laying.identity.roots;
         if let Some(description) = span.get("description") {
-            laying.rewrite(splice, description, |text| roots.rewrite(text));
+            laying.rewrite(splice, description, |text| laying.description(text));
         }
         if let Some(data) = span.get("data") {
-            privacy::data(splice, data);
+            privacy::fields(splice, data);
             let data = data.as_object();
             let value = |name| data.as_ref().and_then(|data| data.get(name));
             for name in ["transaction", "sentry.segment.name"] {
                 if let Some(value) = value(name) {
-                    laying.rewrite(splice, value, |text| roots.rewrite(text));
+                    laying.rewrite(splice, value, |text| laying.description(text));
                 }
             }
             for name in ["url.full", "url"] {

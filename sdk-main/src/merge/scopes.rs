@@ -13,11 +13,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use guardhouse_protocol::Timestamp;
+use guardhouse_protocol::json::{Fragment, Json, Value};
 use guardhouse_protocol::scope::{
     Attachment, Contribution, Entry, Field, Refusal, Refusals, ScopeMessage, ScopeUpdate,
 };
 use uuid::Uuid;
 
+use super::privacy;
 pub(super) use fields::Fields;
 pub use trail::Crumb;
 pub(super) use trail::{Mark, Trail};
@@ -114,6 +116,7 @@ impl Scopes {
         update: ScopeUpdate,
         at: Timestamp,
     ) -> Result<bool, Refusal> {
+        let update = without_secrets(update)?;
         let touched = Touched::by(&update);
         let result = self.of(process).apply(update, at);
         if result != Ok(false) {
@@ -181,6 +184,32 @@ impl Scopes {
             self.attachments = None;
         }
     }
+}
+
+/// A change without secrets. They are taken out once, as they come, and not of each event.
+fn without_secrets(update: ScopeUpdate) -> Result<ScopeUpdate, Refusal> {
+    let clean = match &update {
+        ScopeUpdate::AddBreadcrumb(breadcrumb) => privacy::breadcrumb(breadcrumb.json().as_value()),
+        ScopeUpdate::Set { field, value, .. } => {
+            let value = value.value().as_value();
+            match field {
+                Field::Extra(key) | Field::Attribute(key) => privacy::field(&key.to_str(), value),
+                Field::Context(_) | Field::Tag(_) => privacy::field("", value),
+                Field::Transaction => privacy::field("description", value),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    let Some(clean) = clean else { return Ok(update) };
+    // As it crosses between processes, what is to be said about the value stands behind it.
+    let json = update.to_json();
+    let parts: Vec<Value<'_>> = json.as_value().elements().into_iter().flatten().collect();
+    let at = if let ScopeUpdate::Set { .. } = update { 3 } else { 1 };
+    let parts = parts.iter().enumerate().map(|(index, part)| {
+        if index == at { Fragment::from(&clean) } else { Fragment::from(*part) }
+    });
+    ScopeUpdate::parse(Json::array(parts).as_value())
 }
 
 /// What a change has touched.

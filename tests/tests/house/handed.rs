@@ -2,7 +2,7 @@
 
 use guardhouse_protocol::limits::MIB;
 use guardhouse_tests::desk::{Desk, Scratch};
-use guardhouse_tests::sentry::{Item, Sentry, a_feedback, an_item, status};
+use guardhouse_tests::sentry::{Item, Sentry, a_feedback, an_item, message_of, status};
 use serde_json::Value;
 
 use super::desk;
@@ -87,7 +87,7 @@ fn what_main_attaches_arrives_and_is_never_in_memory() {
         (&"export.log".into(), &"text/plain".into())
     );
     assert_eq!(bytes, BYTES);
-    let event = sentry.events().into_iter().find(|it| it["message"] == "with more").unwrap();
+    let event = sentry.events().into_iter().find(|it| message_of(it) == Some("with more")).unwrap();
     assert_eq!(envelope["event_id"], event["event_id"]);
 }
 

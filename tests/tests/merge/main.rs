@@ -2,6 +2,7 @@
 //! `docs/merge.md` row by row, and every envelope of the corpus.
 
 mod corpus;
+mod privacy;
 mod table;
 
 use guardhouse_main::merge::{Identity, Merge, Merged, Process, Scopes, Sender};
@@ -32,13 +33,17 @@ fn merge(merge: &Merge, scopes: &mut Scopes, envelope: Envelope) -> Merged {
     merge.renderer(envelope, &page, &scopes.merged(page.process()), now(), 0.5)
 }
 
-/// A main that knows a lot, and processes that have said a lot.
-fn rich() -> (Merge, Scopes) {
-    let mut identity = Identity::new("production")
+fn identity() -> Identity {
+    Identity::new("production")
         .release("desk@5.1.0")
         .dist("7")
         .public_key("0123456789abcdef0123456789abcdef")
-        .app_roots(["/opt/desk"]);
+        .app_roots(["/opt/desk"])
+}
+
+/// A main that knows a lot, and processes that have said a lot.
+fn rich() -> (Merge, Scopes) {
+    let mut identity = identity();
     for (name, context) in [
         ("os", r#"{"name":"Linux","version":"6.12"}"#),
         ("device", r#"{"family":"Desktop","arch":"x86_64"}"#),

@@ -16,28 +16,51 @@ const NATIVE: &str = "native";
 impl Laying<'_> {
     /// Paths that are the same everywhere, and no secrets.
     pub(in crate::merge) fn clean<'t>(&self, splice: &mut Splice<'t, '_>, event: &Object<'t>) {
-        let roots = &self.identity.roots;
         self.stacks(splice, event);
         self.images(splice, event);
         if let Some(name) = event.get("transaction") {
-            self.rewrite(splice, name, |text| roots.rewrite(text));
+            self.rewrite(splice, name, |text| self.description(text));
         }
+        self.texts(splice, event);
         self.request(splice, event);
         if let Some(contexts) = event.get("contexts").and_then(Value::as_object) {
+            privacy::contexts(splice, &contexts);
             if let Some(url) = contexts.at(&["feedback", "url"]) {
                 self.rewrite(splice, url, |text| self.url(text));
             }
-            if let Some(data) = contexts.at(&["trace", "data"]) {
-                privacy::data(splice, data);
-            }
+        }
+        if let Some(extra) = event.get("extra") {
+            privacy::fields(splice, extra);
         }
         let spans = event.get("spans").and_then(Value::elements);
         for span in spans.into_iter().flatten().filter_map(Value::as_object) {
             if let Some(description) = span.get("description") {
-                self.rewrite(splice, description, |text| roots.rewrite(text));
+                self.rewrite(splice, description, |text| self.description(text));
             }
             if let Some(data) = span.get("data") {
-                privacy::data(splice, data);
+                privacy::fields(splice, data);
+            }
+        }
+    }
+
+    /// What the event says in words, in which URLs may be.
+    fn texts<'t>(&self, splice: &mut Splice<'t, '_>, event: &Object<'t>) {
+        let found = |member| event.get(member).filter(|value| privacy::may_be_in(value.text()));
+        if let Some(message) = found("message") {
+            privacy::fields(splice, message);
+        }
+        if let Some(entry) = found("logentry") {
+            privacy::fields(splice, entry);
+        }
+        for exception in found("exception").into_iter().flat_map(values_of) {
+            let value = exception.as_object().and_then(|exception| exception.get("value"));
+            if let Some(value) = value {
+                self.rewrite(splice, value, privacy::text);
+            }
+        }
+        if let Some(tags) = found("tags") {
+            for (_, value) in privacy::pairs(tags) {
+                self.rewrite(splice, value, privacy::text);
             }
         }
     }
@@ -96,7 +119,7 @@ impl Laying<'_> {
     /// Where a page is, and what it sent along.
     pub(in crate::merge) fn request<'t>(&self, splice: &mut Splice<'t, '_>, event: &Object<'t>) {
         let Some(request) = event.get("request").and_then(Value::as_object) else { return };
-        privacy::request(splice, &request);
+        privacy::request(splice, &request, self.identity.send_default_pii);
         if let Some(url) = request.get("url") {
             self.rewrite(splice, url, |text| self.url(text));
         }
@@ -118,6 +141,12 @@ impl Laying<'_> {
             if_possible(splice.set(&["logentry", "formatted"], text.into_owned()));
             if_possible(splice.remove(&["message"]));
         }
+    }
+
+    /// The name of a transaction, or what a span is about, as it leaves the machine.
+    pub(in crate::merge) fn description(&self, text: &str) -> Option<String> {
+        let rewritten = self.identity.roots.rewrite(text);
+        privacy::description(rewritten.as_deref().unwrap_or(text)).or(rewritten)
     }
 
     /// Puts what `change` makes of a string in its place.

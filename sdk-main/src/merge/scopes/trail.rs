@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use guardhouse_protocol::Timestamp;
-use guardhouse_protocol::json::{Fragment, Json, Object, Value};
+use guardhouse_protocol::json::{Json, Object, Value};
 use guardhouse_protocol::scope::{Breadcrumb, Contribution};
 
 use super::Process;
-use crate::merge::privacy;
 
 /// A breadcrumb among those of all processes.
 #[derive(Clone, Copy, Debug)]
@@ -68,14 +67,7 @@ impl Trail {
         }
         all.sort_by_key(|(time, ..)| *time);
         let newest = all.split_off(all.len().saturating_sub(max));
-        let mut list = Json::array(newest.iter().map(|(.., breadcrumb)| breadcrumb.json()));
-        // One look at all of them costs less than many.
-        if privacy::may_hold_secrets(list.text()) {
-            list = Json::array(newest.iter().map(|(.., breadcrumb)| {
-                let json = breadcrumb.json();
-                privacy::breadcrumb(json.as_value()).map_or(Fragment::from(json), Fragment::from)
-            }));
-        }
+        let list = Json::array(newest.iter().map(|(.., breadcrumb)| breadcrumb.json()));
         let facts = newest.into_iter().map(|(time, from, breadcrumb)| Fact {
             time,
             from,
