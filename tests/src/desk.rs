@@ -249,20 +249,25 @@ impl Scratch {
     /// All files in it, at any depth, but those that stay when all else is gone: the id of the
     /// installation, and the records of runs.
     pub fn files(&self) -> Vec<std::path::PathBuf> {
-        let mut files = Vec::new();
-        let mut folders = vec![self.0.clone()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-                let path = entry.path();
-                if path.is_dir() { folders.push(path) } else { files.push(path) }
-            }
-        }
-        files.retain(|path| {
-            !path.ends_with("installation") && path.extension().is_none_or(|end| end != "run")
-        });
-        files.sort();
-        files
+        files_in(&self.0)
     }
+}
+
+/// All files in a directory, as [`Scratch::files`] has them.
+pub fn files_in(directory: &Path) -> Vec<std::path::PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![directory.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.retain(|path| {
+        !path.ends_with("installation") && path.extension().is_none_or(|end| end != "run")
+    });
+    files.sort();
+    files
 }
 
 impl Default for Scratch {

@@ -102,6 +102,30 @@ pub(crate) fn check(sentry: &Sentry, lives: &[Life], context: &str) {
         }
     }
 
+    let Accounted { told, not_arrived, lost } = check_acknowledged(sentry, lives, context);
+    let unsure = unsure_events.iter().filter(|mark| told.contains(mark)).count() as u64;
+    assert!(
+        lost <= not_arrived + unsure + unsure_reports,
+        "{context}: {lost} events were reported as lost, but {not_arrived} did not arrive (and \
+         {unsure} events and {unsure_reports} in reports may be counted twice)",
+    );
+}
+
+/// What became of what lives were told to report.
+pub(crate) struct Accounted<'l> {
+    told: BTreeSet<&'l String>,
+    not_arrived: u64,
+    lost: u64,
+}
+
+/// Looks whether what lives have acknowledged has arrived or is counted as lost, whatever happened.
+#[track_caller]
+pub(crate) fn check_acknowledged<'l>(
+    sentry: &Sentry,
+    lives: &'l [Life],
+    context: &str,
+) -> Accounted<'l> {
+    let requests = sentry.requests();
     let told: BTreeSet<&String> = lives.iter().flat_map(|life| &life.told).collect();
     let acknowledged: BTreeSet<&String> =
         lives.iter().flat_map(|life| &life.acknowledged).collect();
@@ -118,10 +142,5 @@ pub(crate) fn check(sentry: &Sentry, lives: &[Life], context: &str) {
          {missing:?}",
         missing.len(),
     );
-    let unsure = unsure_events.iter().filter(|mark| told.contains(mark)).count() as u64;
-    assert!(
-        lost <= not_arrived + unsure + unsure_reports,
-        "{context}: {lost} events were reported as lost, but {not_arrived} did not arrive (and \
-         {unsure} events and {unsure_reports} in reports may be counted twice)",
-    );
+    Accounted { told, not_arrived, lost }
 }

@@ -170,7 +170,7 @@ impl Series {
 
     /// Puts something behind so many of the envelopes on disk, as a power cut may do.
     fn damage(&mut self, most: usize) {
-        let mut files = self.world.cache.files();
+        let mut files = self.world.files();
         files.retain(|path| path.extension().is_some_and(|end| end == "envelope"));
         for _ in 0..most.min(files.len()) {
             let path = files.swap_remove(self.dice.below(files.len() as u64) as usize);
@@ -198,7 +198,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn of(lives: &[Life]) -> Self {
+    pub(crate) fn of(lives: &[Life]) -> Self {
         Self {
             lives: lives.len(),
             acknowledged: lives.iter().map(|life| life.acknowledged.len()).sum(),

@@ -12,16 +12,37 @@ use guardhouse_tests::sentry::Sentry;
 use serde_json::Value;
 
 /// A disk that can be full.
-struct Full {
+pub(crate) struct Full {
     cache: Scratch,
     disk: Option<Disk>,
 }
 
 impl Full {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let cache = Scratch::new();
         let disk = Disk::mount(&cache.path().join("disk"));
         Self { cache, disk }
+    }
+
+    /// The directory that is on it.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.cache.path().join("disk")
+    }
+
+    /// What the application needs to know to find it full, where it is not a real one.
+    pub(crate) fn options(&self) -> Vec<String> {
+        let imitated = self.disk.is_none();
+        let options = ["--full-when".to_owned(), self.filler().display().to_string()];
+        options.into_iter().filter(|_| imitated).collect()
+    }
+
+    /// Whether somebody fills it.
+    pub(crate) fn set_full(&self, is_full: bool) {
+        match (is_full, self.filler().exists()) {
+            (true, false) => self.fill(),
+            (false, true) => self.empty(),
+            _ => {}
+        }
     }
 
     fn start(&self, sentry: &Sentry, release: &str) -> Desk {

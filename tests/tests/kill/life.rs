@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
+use std::path::Path;
 
-use guardhouse_tests::desk::{Desk, Scratch};
+use guardhouse_tests::desk::Desk;
 use guardhouse_tests::sentry::Sentry;
 
 pub(crate) struct Life {
@@ -34,16 +35,11 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    pub(crate) fn launch(
-        cache: &Scratch,
-        sentry: &Sentry,
-        release: String,
-        options: &[&str],
-    ) -> Self {
+    pub(crate) fn launch(path: &Path, sentry: &Sentry, release: String, options: &[&str]) -> Self {
         let before = sentry.requests().len();
         let options = [&["--release", &release], options].concat();
         let binary = env!("CARGO_BIN_EXE_desk");
-        let desk = Desk::launch(binary, cache.path(), &sentry.dsn(), &options);
+        let desk = Desk::launch(binary, path, &sentry.dsn(), &options);
         Self {
             desk,
             release,

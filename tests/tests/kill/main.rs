@@ -13,17 +13,21 @@ use guardhouse_tests::sentry::Sentry;
 
 mod book;
 mod campaign;
+mod filling;
 mod full_disk;
 mod instances;
 mod life;
 mod order;
 mod sessions;
 
+use full_disk::Full;
 use life::Life;
 
 /// An application and a Sentry, which it may reach or not.
 struct World {
     cache: Scratch,
+    /// The disk that its directory is on, if it has one of its own.
+    disk: Option<Full>,
     sentry: Sentry,
     /// How many processes there were. Each is a release of its own.
     launched: Cell<u32>,
@@ -31,14 +35,37 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self { cache: Scratch::new(), sentry: Sentry::start(), launched: Cell::new(0) }
+        let sentry = Sentry::start();
+        Self { cache: Scratch::new(), disk: None, sentry, launched: Cell::new(0) }
+    }
+
+    fn on(disk: Full) -> Self {
+        Self { disk: Some(disk), ..Self::new() }
+    }
+
+    /// Whether somebody fills its disk.
+    fn set_full(&self, is_full: bool) {
+        if let Some(disk) = &self.disk {
+            disk.set_full(is_full);
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.disk.as_ref().map_or_else(|| self.cache.path().to_owned(), Full::path)
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        guardhouse_tests::desk::files_in(&self.path())
     }
 
     /// Starts the application, and waits for nothing.
     fn launch(&self, options: &[&str]) -> Life {
         self.launched.set(self.launched.get() + 1);
         let release = format!("desk@{}", self.launched.get());
-        Life::launch(&self.cache, &self.sentry, release, options)
+        let of_disk = self.disk.as_ref().map(Full::options).unwrap_or_default();
+        let options: Vec<&str> =
+            options.iter().copied().chain(of_disk.iter().map(String::as_str)).collect();
+        Life::launch(&self.path(), &self.sentry, release, &options)
     }
 
     /// Starts the application, and waits until it runs.
@@ -89,7 +116,7 @@ impl World {
     /// The files that should not be there when everything is sent: all but damaged envelopes that
     /// were set aside for people to look at, and the lock of the folder that these are in.
     fn left_behind(&self) -> Vec<PathBuf> {
-        let files = self.cache.files();
+        let files = self.files();
         let is_corrupt = |path: &&PathBuf| path.extension().is_some_and(|end| end == "corrupt");
         let folders: Vec<PathBuf> = files
             .iter()
