@@ -3,6 +3,7 @@
 pub mod envelope;
 pub mod frame;
 pub mod intake;
+pub mod offline_file;
 pub mod plain;
 pub mod scope;
 pub mod splice;
