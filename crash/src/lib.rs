@@ -3,6 +3,7 @@
 //! All that differs between operating systems lives here behind interfaces that do not, and so does
 //! all `unsafe` code of Guardhouse.
 //!
+//! - [`fork`] keeps connections from children that the application forks.
 //! - `inherit` hands a connected socket to a child process (Unix).
 //! - [`ending`] tells when and how another process ended, without being its parent.
 //! - `directory_watch` tells when something is removed from a directory.
@@ -21,6 +22,7 @@
 #[cfg(feature = "tokio")]
 pub mod directory_watch;
 pub mod ending;
+pub mod fork;
 #[cfg(unix)]
 pub mod inherit;
 #[cfg(all(windows, feature = "tokio"))]

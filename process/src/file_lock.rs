@@ -44,6 +44,24 @@ impl FileLock {
         }
     }
 
+    /// Whether somebody holds the lock, be it this process. It is not taken for that, so nobody who wants
+    /// to take it is in anybody's way.
+    pub fn is_held(path: &Path) -> io::Result<bool> {
+        #[cfg(unix)]
+        {
+            unix::is_held(path)
+        }
+        #[cfg(not(unix))]
+        {
+            use std::fs::TryLockError;
+            match regular_file::open(path)?.try_lock_shared() {
+                Ok(()) => Ok(false),
+                Err(TryLockError::WouldBlock) => Ok(true),
+                Err(TryLockError::Error(error)) => Err(unsupported(error)),
+            }
+        }
+    }
+
     /// The file.
     pub const fn file(&self) -> &File {
         &self.file
@@ -70,6 +88,7 @@ mod unix {
 
     use rustix::fs::{FlockOperation, fcntl_lock};
     use rustix::io::Errno;
+    use rustix::process::{Flock, FlockType, fcntl_getlk};
 
     use super::{File, FileLock, OpenOptions, Path, io, regular_file, unsupported};
     use crate::lock;
@@ -109,9 +128,24 @@ mod unix {
         }
     }
 
+    /// Whether this process holds what is at a path, which it must not open then.
+    fn is_among(all: &BTreeMap<Key, usize>, path: &Path) -> bool {
+        path.symlink_metadata().is_ok_and(|metadata| all.contains_key(&Key::of(&metadata)))
+    }
+
+    pub(super) fn is_held(path: &Path) -> io::Result<bool> {
+        let all = lock(&HELD);
+        if is_among(&all, path) {
+            return Ok(true);
+        }
+        let file = regular_file::open(path)?;
+        let asked = Flock::from(FlockType::WriteLock);
+        Ok(fcntl_getlk(&file, &asked).map_err(unsupported)?.is_some())
+    }
+
     pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<Option<FileLock>> {
         let mut all = lock(&HELD);
-        if path.symlink_metadata().is_ok_and(|metadata| all.contains_key(&Key::of(&metadata))) {
+        if is_among(&all, path) {
             return Ok(None);
         }
         let file: File = regular_file::open_with(path, options)?;
@@ -161,7 +195,9 @@ mod tests {
     #[test]
     fn asking_worker() {
         let Some(path) = std::env::var_os(PATH) else { return };
+        let is_held = FileLock::is_held(Path::new(&path)).unwrap();
         let lock = FileLock::open(Path::new(&path), OpenOptions::new().write(true)).unwrap();
+        assert_eq!(is_held, lock.is_none());
         std::process::exit(if lock.is_some() { 10 } else { 11 });
     }
 
@@ -183,6 +219,7 @@ mod tests {
         let temp = Temp::new();
         let held = temp.lock().unwrap();
         assert!(temp.lock().is_none());
+        assert!(FileLock::is_held(&temp.0).unwrap());
         assert!(is_held_for_others(&temp), "asking in the same process did not give it up");
         drop(held);
         assert!(!is_held_for_others(&temp));

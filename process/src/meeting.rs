@@ -232,7 +232,9 @@ impl Posted {
 
 impl Drop for Posted {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        if self.place.is_ours() {
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -380,10 +382,8 @@ mod tests {
     }
 
     /// What a main leaves that is killed.
-    fn kill(posted: Posted) {
-        // As the system does when a process ends, whichever way.
-        posted.place.unlock();
-        std::mem::forget(posted);
+    fn kill(mut posted: Posted) {
+        posted.place.die();
     }
 
     fn names(folder: &Folder) -> Vec<String> {
@@ -402,10 +402,9 @@ mod tests {
         kill(dead);
         assert_eq!(Meeting::read(&path).unwrap(), None);
         for leave in [Place::socket, Place::temporary, |place: &Place| place.note()] {
-            let place = Place::claim(&folder.0).unwrap();
+            let mut place = Place::claim(&folder.0).unwrap();
             std::fs::write(leave(&place), "").unwrap();
-            place.unlock();
-            std::mem::forget(place);
+            place.die();
         }
         std::fs::write(folder.0.join("0.sock"), "").unwrap();
         let alive = meeting("one").post(&folder.0).unwrap();

@@ -5,7 +5,7 @@
 //! beside it is of a dead main, at whatever point it died, and the [next one](tidy) removes it.
 
 use std::collections::BTreeSet;
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -14,6 +14,7 @@ use guardhouse_protocol::Namespace;
 use uuid::Uuid;
 
 use super::{AFTER, Meeting, parse};
+use crate::file_lock::FileLock;
 use crate::regular_file;
 
 pub(super) const NOTE: &str = "main";
@@ -32,7 +33,9 @@ const ATTEMPTS: usize = 16;
 #[derive(Debug)]
 pub struct Place {
     stem: PathBuf,
-    lock: File,
+    lock: FileLock,
+    /// The process whose names they are. A forked child has a copy of this.
+    pid: u32,
 }
 
 impl Place {
@@ -43,7 +46,7 @@ impl Place {
             let name = Uuid::new_v4().simple().to_string();
             let stem = directory.join(&name[..16]);
             if let Some(lock) = lock(&stem)? {
-                return Ok(Self { stem, lock });
+                return Ok(Self { stem, lock, pid: std::process::id() });
             }
         }
         Err(taken_again_and_again())
@@ -66,7 +69,7 @@ impl Place {
 
     /// Whether the lock that is held is the one that others find.
     pub(super) fn is_held(&self) -> bool {
-        is_at(&self.lock, &self.stem.with_extension(LOCK))
+        is_at(self.lock.file(), &self.stem.with_extension(LOCK))
     }
 
     /// Where its socket may lie.
@@ -83,29 +86,36 @@ impl Place {
         self.stem.with_extension(TEMPORARY)
     }
 
+    /// Whether the names are this process's, and not those of the one that has forked it.
+    pub(super) fn is_ours(&self) -> bool {
+        self.pid == std::process::id()
+    }
+
+    /// Leaves what is there, as a main does that is killed.
     #[cfg(test)]
-    pub(super) fn unlock(&self) {
-        self.lock.unlock().unwrap();
+    pub(super) fn die(&mut self) {
+        self.pid = 0;
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         // The lock goes last: a note without one is that of a dead main.
-        let _ = std::fs::remove_file(self.stem.with_extension(LOCK));
-        let _ = self.lock.unlock();
+        if self.is_ours() {
+            let _ = std::fs::remove_file(self.stem.with_extension(LOCK));
+        }
     }
 }
 
 /// A new lock that is held. Nothing if somebody who tidied up has found it before that, and removes it.
-fn lock(stem: &Path) -> io::Result<Option<File>> {
+fn lock(stem: &Path) -> io::Result<Option<FileLock>> {
     let path = stem.with_extension(LOCK);
-    let lock = create(&path)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(is_at(&lock, &path).then_some(lock)),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => {
-            let _ = std::fs::remove_file(&path);
+    match FileLock::open(&path, &mut for_a_new_file()) {
+        Ok(lock) => Ok(lock.filter(|lock| is_at(lock.file(), &path))),
+        Err(error) => {
+            if error.kind() == io::ErrorKind::Unsupported {
+                let _ = std::fs::remove_file(&path);
+            }
             Err(error)
         }
     }
@@ -155,14 +165,11 @@ pub fn tidy(directory: &Path, namespace: &Namespace) -> Vec<String> {
 fn bury(stem: &Path, namespace: &Namespace) -> Option<Meeting> {
     let lock_path = stem.with_extension(LOCK);
     // Held until all is gone, so that who has just made it and waits for it sees what has happened.
-    let lock = match regular_file::open(&lock_path) {
-        Ok(lock) => Some(lock),
+    let lock = match FileLock::open(&lock_path, File::options().write(true)) {
+        Ok(Some(lock)) => Some(lock),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(_) => return None,
+        Ok(None) | Err(_) => return None,
     };
-    if lock.as_ref().is_some_and(|lock| lock.try_lock_shared().is_err()) {
-        return None;
-    }
     for extension in [TEMPORARY, SOCKET] {
         let _ = std::fs::remove_file(stem.with_extension(extension));
     }
@@ -202,23 +209,21 @@ pub(super) fn name_of(note: &Path) -> Option<String> {
 
 /// Whether the main of a note lives: somebody holds its lock.
 pub(super) fn is_alive(note: &Path) -> io::Result<bool> {
-    let file = match regular_file::open(&note.with_extension(LOCK)) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    match file.try_lock_shared() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(error)) => Err(error),
+    match FileLock::is_held(&note.with_extension(LOCK)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        is_held => is_held,
     }
 }
 
 /// A new file that only its user can read.
 pub(super) fn create(path: &Path) -> io::Result<File> {
+    regular_file::open_with(path, &mut for_a_new_file())
+}
+
+fn for_a_new_file() -> OpenOptions {
     let mut options = File::options();
     options.read(true).write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    regular_file::open_with(path, &mut options)
+    options
 }

@@ -10,6 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use guardhouse_crash::directory_watch::DirectoryWatch;
+#[cfg(unix)]
+use guardhouse_crash::fork;
+use guardhouse_crash::fork::Own;
 use guardhouse_process::meeting::{self, Meeting, Place, Posted};
 use guardhouse_protocol::frame::Proof;
 use guardhouse_protocol::{IpcMode, Namespace, RunId};
@@ -44,6 +47,8 @@ const TRIES: u32 = 12;
 /// The socket of the classic way, and where it lies.
 #[derive(Debug)]
 struct Socket {
+    #[cfg(unix)]
+    _kept: fork::NotForChildren,
     #[cfg(unix)]
     listener: std::os::unix::net::UnixListener,
     path: PathBuf,
@@ -252,7 +257,9 @@ pub(crate) fn serve_inherited(house: &Arc<House>, socket: std::os::unix::net::Un
     let stream =
         socket.set_nonblocking(true).and_then(|()| tokio::net::UnixStream::from_std(socket));
     match stream {
-        Ok(stream) => drop(tokio::spawn(classic::serve(service, stream, Entrance::Inherited))),
+        Ok(stream) => {
+            drop(tokio::spawn(classic::serve(service, Own::new(stream), Entrance::Inherited)));
+        }
         Err(error) => house.say(format_args!("a child cannot use its socket: {error}")),
     }
 }
@@ -269,7 +276,7 @@ impl Socket {
         // Nobody else can enter the directory, and nobody else could open this if they did.
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
         listener.set_nonblocking(true)?;
-        Ok(Self { listener, path })
+        Ok(Self { _kept: fork::keep(&listener), listener, path })
     }
 
     fn is_there(&self) -> bool {
@@ -284,6 +291,7 @@ impl Socket {
 
 #[cfg(unix)]
 async fn accept(service: Service, listener: tokio::net::UnixListener) {
+    let _kept = fork::keep(&listener);
     let own = rustix::process::geteuid().as_raw();
     let mut pause = PAUSES.0;
     loop {
@@ -316,7 +324,7 @@ async fn accept(service: Service, listener: tokio::net::UnixListener) {
         let entrance = Entrance::Socket { pid: peer.pid().and_then(|pid| u32::try_from(pid).ok()) };
         let service = service.clone();
         tokio::spawn(async move {
-            classic::serve(service, stream, entrance).await;
+            classic::serve(service, Own::new(stream), entrance).await;
             drop(share);
         });
     }
@@ -377,7 +385,7 @@ async fn accept(
         let entrance = Entrance::Socket { pid: pipe::client_process_id(&stream).ok() };
         let service = service.clone();
         tokio::spawn(async move {
-            classic::serve(service, stream, entrance).await;
+            classic::serve(service, Own::new(stream), entrance).await;
             drop(share);
         });
     }

@@ -51,6 +51,8 @@ pub(crate) async fn listen(service: Service, listener: TcpListener) {
             ));
         }
     };
+    #[cfg(unix)]
+    let _kept = guardhouse_crash::fork::keep(&listener);
     let door = Arc::new(Door::new(service, address));
     let mut connections = JoinSet::new();
     let mut pause = FIRST_PAUSE;

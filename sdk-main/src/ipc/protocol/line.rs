@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use guardhouse_crash::fork::Own;
 use guardhouse_protocol::limits::{KIB, MIB};
 use hyper::Request;
 use hyper::body::Incoming;
@@ -36,7 +37,7 @@ pub(super) async fn serve(door: Arc<Door>, caller: Arc<Caller>, stream: TcpStrea
     // Without it an answer waits for the acknowledgement of the one before. Failing, it is only slow.
     let _ = stream.set_nodelay(true);
     let pace = Pace::default();
-    let io = TokioIo::new(Paced::new(stream, pace.clone()));
+    let io = TokioIo::new(Paced::new(Own::new(stream), pace.clone()));
     let service = service_fn(|request: Request<Incoming>| {
         let (door, caller, pace) = (door.clone(), caller.clone(), pace.clone());
         async move {
@@ -72,7 +73,7 @@ pub(super) async fn serve(door: Arc<Door>, caller: Arc<Caller>, stream: TcpStrea
 }
 
 /// Closes the connection when the client has had time to read the last answer.
-async fn linger(mut stream: TcpStream) {
+async fn linger(mut stream: Own<TcpStream>) {
     if stream.shutdown().await.is_err() {
         return;
     }
