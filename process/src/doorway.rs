@@ -4,7 +4,7 @@
 //! of each renderer, so that none can keep another out; and of all renderers together. What goes beyond is
 //! refused at once, which whoever brought it counts (`queue_overflow`); only who has nothing waiting may
 //! bring something of any size. Requests without a weight are never refused: there are few of them.
-//! What comes first is handed out first.
+//! What comes first is handed out first, but for a request that may not wait behind others.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex};
@@ -65,6 +65,20 @@ impl<T: Visitor> Doorway<T> {
                 *queue.taken.entry(from).or_default() += weight;
             }
             queue.waiting.push_back(visitor);
+        }
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Puts a request without a weight in front of all others, or gives it back if there is nobody to take
+    /// it.
+    pub fn enter_first(&self, visitor: T) -> Result<(), T> {
+        {
+            let mut queue = lock(&self.queue);
+            if queue.is_closed {
+                return Err(visitor);
+            }
+            queue.waiting.push_front(visitor);
         }
         self.wake.notify_one();
         Ok(())
@@ -261,6 +275,16 @@ mod tests {
         assert_eq!(doorway.next(), Some(BYTES));
         doorway.enter(1).unwrap();
         assert_eq!((doorway.next(), doorway.next(), doorway.next()), (Some(0), Some(1), None));
+    }
+
+    #[test]
+    fn what_may_not_wait_is_handed_out_before_all_others() {
+        let doorway = Doorway::new();
+        doorway.enter(1).unwrap();
+        doorway.enter_first(0).unwrap();
+        assert_eq!((doorway.next(), doorway.next()), (Some(0), Some(1)));
+        doorway.close();
+        assert_eq!(doorway.enter_first(0), Err(0));
     }
 
     #[test]

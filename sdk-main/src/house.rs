@@ -382,7 +382,8 @@ impl House {
     /// nothing if it has not come so far.
     pub(crate) fn close(&self, deadline: Instant) -> Option<bool> {
         let (done, promise) = promise();
-        self.doorway.enter(Visit::Close { deadline, done }).ok()?;
+        // In front of what waits: how the run ended has to be known in time, whatever comes of the rest.
+        self.doorway.enter_first(Visit::Close { deadline, done }).ok()?;
         // An answer may have held the last guard; then the thread ends when it is done with that.
         if self.is_own_thread() { None } else { promise.wait_until(deadline) }
     }

@@ -5,6 +5,7 @@
 //! calls, costs the message at hand.
 
 mod attaching;
+mod backlog;
 mod batch;
 mod closing;
 mod ends;
@@ -46,6 +47,7 @@ use crate::outbox::Outbox;
 use crate::streams::Streams;
 use attaching::Attaching;
 pub(crate) use attaching::{Attach, Attached};
+use backlog::Backlog;
 use batch::Batch;
 use closing::Closing;
 use flushes::Flushes;
@@ -169,6 +171,7 @@ struct Watch {
     probe: Probe,
     life: Life,
     batch: Batch,
+    backlog: Backlog,
     flushes: Flushes,
     spotlight: Option<Spotlight>,
     get_renderer_name: Option<GetRendererName>,
@@ -215,6 +218,7 @@ impl Watch {
             probe: Probe::default(),
             life: Life::new(orders.sessions),
             batch: Batch::default(),
+            backlog: Backlog::default(),
             flushes: Flushes::default(),
             spotlight: orders.spotlight.map(Spotlight::new),
             get_renderer_name: orders.get_renderer_name,
@@ -258,7 +262,9 @@ impl Watch {
             }
             if is_idle {
                 let mut is_more = false;
-                self.guarded(|watch| is_more = watch.look_at_an_offline_file());
+                self.guarded(|watch| {
+                    is_more = watch.look_at_an_offline_file() | watch.merge_backlog();
+                });
                 is_idle = !is_more;
             }
             let mut wake = None;
@@ -357,9 +363,10 @@ impl Watch {
             self.life.handle_time(outbox);
             Life::conclude_dead_runs(outbox);
             let step = outbox.step(may_send);
-            self.flushes.settle(outbox, &self.attaching, &step, now);
+            let earlier = self.backlog.progress(outbox);
+            self.flushes.settle(outbox, &self.attaching, earlier, &step, now);
             if let Some(closing) = &mut self.closing {
-                closing.look(outbox, self.attaching.is_under_way(), &step, now);
+                closing.look(outbox, self.attaching.is_under_way(), earlier, &step, now);
                 wakes.push(Some(closing.until()));
             }
             wakes.push(step.wake);
@@ -434,24 +441,7 @@ impl Watch {
                 }
                 self.look_around();
             }
-            Visit::Close { deadline, done } => {
-                // Whoever comes now should look for the next main.
-                self.listeners = None;
-                self.take_last_words();
-                // What was left before is here already, and should not wait for the next start.
-                while !self.house.is_too_late() && self.look_at_an_offline_file() {}
-                self.send_batch();
-                if let Some(outbox) = &mut self.outbox {
-                    self.life.exit(outbox);
-                    outbox.hurry();
-                }
-                self.flushes.give_up();
-                self.closing = Some(Closing::new(deadline, done));
-                // What came behind it is still taken, and nothing else gets in.
-                for late in self.house.doorway().close() {
-                    self.guarded(|watch| watch.handle(late));
-                }
-            }
+            Visit::Close { deadline, done } => self.close(deadline, done),
         }
     }
 

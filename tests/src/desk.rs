@@ -13,7 +13,8 @@
 //! | `envelope RENDERER TEXT`, `feedback …` | `answer envelope …` | `\n` stands for a newline |
 //! | `own-feedback TEXT`, `attach EVENT BYTES …` | `feedback JSON`, `attached …` | of main, [when it is known](crate::handed) |
 //! | `gone RENDERER` | `done` | a renderer is gone |
-//! | `fill NUMBER`, `flood NUMBER` | `done` | main captures so many messages, so many renderers report |
+//! | `fill NUMBER [LEVEL [NAME]]`, `flood NUMBER` | `done` | main captures so many messages, so many renderers report |
+//! | `unhandled TEXT`, `request URL`, `transaction NAME` | `captured ID`, `done` | main captures an exception that nobody handled, an event about a request, a transaction |
 //! | `beside flush MS`, `beside capture TEXT` | `done` | on another thread, without waiting for it |
 //! | `flush MS`, `close MS`, `drop` | `flushed BOOL MS`, `closed BOOL MS`, `dropped MS` | after the end also `left THREADS` |
 //! | `panic TEXT`, `abort TEXT` | `panicked`, nothing | a thread panics, and the process aborts |

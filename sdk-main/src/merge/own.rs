@@ -22,11 +22,16 @@ pub(crate) const OWN_CONTEXT: &str = "guardhouse";
 pub(crate) const TOO_EARLY: &str = "too_early";
 
 impl Merge {
-    /// Merges what main has captured. `scope` is what [`Scopes::merged`](super::Scopes::merged) says
-    /// for main.
-    pub fn main(&self, mut envelope: Envelope, scope: &MergedScope, now: Timestamp) -> Merged {
-        let from = Sender::main();
-        let laying = Laying { identity: &self.identity, from: &from, scope, now, has_hooks: false };
+    /// Merges what main has captured, in this run or in an earlier one. `scope` is what
+    /// [`Scopes::merged`](super::Scopes::merged) says for main.
+    pub fn main(
+        &self,
+        mut envelope: Envelope,
+        from: &Sender,
+        scope: &MergedScope,
+        now: Timestamp,
+    ) -> Merged {
+        let laying = Laying { has_hooks: false, ..self.laying(from, scope, now) };
         laying.header(envelope.header_mut());
         let (mut losses, mut facts) = (Losses::new(), Facts::default());
         let mut dropped = None;

@@ -33,6 +33,7 @@ mod sync;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unmerged;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -62,6 +63,8 @@ pub use step::{Hook, Step};
 pub use stream::{StreamError, StreamId};
 pub use sync::Unsynced;
 use table::{Held, Place, Room, Table};
+use unmerged::UnmergedFiles;
+pub use unmerged::{Unmerged, UnmergedBatch, UnmergedKind};
 
 /// How much the spool keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,6 +183,8 @@ pub struct Spool {
     /// Files of delivered envelopes that could not be deleted.
     undeleted: Vec<String>,
     adoption: Adoption,
+    /// What this run and earlier ones could not merge.
+    unmerged: UnmergedFiles,
     trouble: Option<io::Error>,
 }
 
@@ -251,6 +256,7 @@ impl Spool {
             sides: Sides::new(),
             undeleted: Vec::new(),
             adoption: Adoption::default(),
+            unmerged: UnmergedFiles::default(),
             trouble,
         })
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use guardhouse_process::doorway::Promised;
 
+use super::backlog::Progress;
 use crate::outbox::{Outbox, Step};
 
 /// What is kept of the time for what comes after the sending: making things durable, and handing the
@@ -16,6 +17,8 @@ pub(super) struct Closing {
     done: Promised<bool>,
     /// Whether there is no more to wait for, and if so whether everything was sent.
     is_sent: Option<bool>,
+    /// Whether something is left for the next start to merge.
+    pub(super) is_put_aside: bool,
     outbox: Option<Outbox>,
 }
 
@@ -23,7 +26,7 @@ impl Closing {
     pub(super) fn new(deadline: Instant, done: Promised<bool>) -> Self {
         let left = deadline.saturating_duration_since(Instant::now());
         let until = deadline.checked_sub(RESERVE.min(left / 10)).unwrap_or(deadline);
-        Self { until, done, is_sent: None, outbox: None }
+        Self { until, done, is_sent: None, is_put_aside: false, outbox: None }
     }
 
     /// Until when things are sent.
@@ -32,12 +35,19 @@ impl Closing {
     }
 
     /// Looks whether there is something to wait for.
-    /// What is being attached is waited for even if nothing can be sent.
-    pub(super) fn look(&mut self, outbox: &Outbox, is_attaching: bool, step: &Step, now: Instant) {
-        if is_attaching {
+    /// What is being attached is waited for even if nothing can be sent, and so is what is being merged.
+    pub(super) fn look(
+        &mut self,
+        outbox: &Outbox,
+        is_attaching: bool,
+        earlier: Progress,
+        step: &Step,
+        now: Instant,
+    ) {
+        if is_attaching || earlier == Progress::Going {
             self.is_sent = (now >= self.until).then_some(false);
-        } else if outbox.has_sent_all(self.until) {
-            self.is_sent = Some(true);
+        } else if outbox.has_sent_all(self.until) && earlier == Progress::Done {
+            self.is_sent = Some(!self.is_put_aside);
         } else if now >= self.until || step.cannot_send_before(self.until) {
             self.is_sent = Some(false);
         }

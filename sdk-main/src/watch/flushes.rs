@@ -5,6 +5,7 @@ use std::time::Instant;
 use guardhouse_process::doorway::Promised;
 
 use super::attaching::Attaching;
+use super::backlog::Progress;
 use crate::outbox::{EntryId, Outbox, Step};
 
 /// All who wait.
@@ -41,16 +42,19 @@ impl Flushes {
         &mut self,
         outbox: &Outbox,
         attaching: &Attaching,
+        earlier: Progress,
         step: &Step,
         now: Instant,
     ) {
         for mut flush in std::mem::take(&mut self.waiting) {
             let is_attached = !attaching.has_before(flush.attachment);
-            if flush.last.is_none() && is_attached && outbox.has_concluded() {
+            let is_all_here = is_attached && outbox.has_concluded() && earlier == Progress::Done;
+            if flush.last.is_none() && is_all_here {
                 flush.last = Some(outbox.newest());
             }
             // While something is read there may be nothing to send yet, which says nothing of the network.
-            let may_come = !is_attached && outbox.has_sent_all(flush.deadline);
+            let may_come =
+                earlier == Progress::Going || !is_attached && outbox.has_sent_all(flush.deadline);
             let cannot_be = step.cannot_send_before(flush.deadline) && !may_come;
             if flush.last.is_some_and(|last| outbox.has_sent_up_to(last, flush.deadline)) {
                 flush.sent.keep(true);

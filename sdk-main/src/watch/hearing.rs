@@ -25,19 +25,33 @@ use crate::session::Severity;
 impl Watch {
     /// What main itself has captured, and what it means for the session.
     pub(super) fn captured(&mut self, envelope: &sentry::Envelope, severity: Option<Severity>) {
-        let (mut bytes, mut severity) = (Vec::new(), severity);
-        let parsed = envelope
-            .to_writer(&mut bytes)
-            .map_err(|error| error.to_string())
-            .and_then(|()| Envelope::parse(bytes).map_err(|error| error.to_string()));
-        let mut envelope = match parsed {
-            Ok(envelope) => envelope,
-            Err(error) => {
-                self.house.say(format_args!("what main captured cannot be sent: {error}"));
-                self.house.count_lost(Reason::InternalSdkError);
-                return;
+        let mut bytes = Vec::new();
+        let written = envelope.to_writer(&mut bytes).map_err(|error| error.to_string());
+        match written.and_then(|()| Envelope::parse(bytes).map_err(|error| error.to_string())) {
+            Ok(envelope) => {
+                self.glance();
+                let scope = self.house.with_scopes(|scopes| scopes.merged(Process::Main));
+                self.merge_own(envelope, severity, &Sender::main(), &scope);
             }
-        };
+            Err(error) => self.lose_captured(&error),
+        }
+    }
+
+    /// What main has captured is not what it should be.
+    pub(super) fn lose_captured(&mut self, why: &str) {
+        self.house.say(format_args!("what main captured cannot be sent: {why}"));
+        self.house.count_lost(Reason::InternalSdkError);
+    }
+
+    /// What main has captured, in this run or in an earlier one, with what it means for the session of
+    /// this one.
+    pub(super) fn merge_own(
+        &mut self,
+        mut envelope: Envelope,
+        mut severity: Option<Severity>,
+        from: &Sender,
+        scope: &MergedScope,
+    ) -> MessageAnswer {
         // What `sentry` has dropped itself is told with everything else that was lost.
         let mut losses = Losses::new();
         for report in envelope.retain(|item| item.item_type() != ItemType::ClientReport) {
@@ -46,15 +60,14 @@ impl Watch {
         if !self.merge.chooses(self.dice.fraction()) {
             self.leave_out_events(&mut envelope, severity.take(), &mut losses);
         }
-        self.glance();
-        let scope = self.house.with_scopes(|scopes| scopes.merged(Process::Main));
-        let merged = self.merge.main(envelope, &scope, self.house.own_scope.now());
+        let merged = self.merge.main(envelope, from, scope, self.house.own_scope.now());
         losses.add(&merged.losses);
         if let Some(outbox) = &mut self.outbox {
             outbox.count(&losses);
         }
-        if let Some(envelope) = merged.envelope {
-            self.store(envelope, severity, None);
+        match merged.envelope {
+            Some(envelope) => self.store(envelope, severity, None),
+            None => MessageAnswer::Taken,
         }
     }
 
@@ -67,7 +80,8 @@ impl Watch {
             return when_sent(None);
         };
         let scope = self.scope_for(Process::Main);
-        let merged = self.merge.main(envelope, &scope, self.house.own_scope.now());
+        let now = self.house.own_scope.now();
+        let merged = self.merge.main(envelope, &Sender::main(), &scope, now);
         if let Some(outbox) = &mut self.outbox {
             outbox.count(&merged.losses);
         }

@@ -133,6 +133,16 @@ impl Life {
         }
     }
 
+    /// So many errors have been captured that are merged later.
+    pub(super) fn count_errors(&mut self, count: usize, outbox: &mut Outbox) {
+        let Some(sessions) = &mut self.sessions else { return };
+        for _ in 0..count {
+            // An error asks for no update.
+            let _ = sessions.handle_event(Severity::Error, moment());
+        }
+        write_record(sessions, outbox.spool());
+    }
+
     /// An event that is not sent, since it was not chosen. An update that it asks for goes alone.
     pub(super) fn handle_event_left_out(&mut self, severity: Severity, outbox: &mut Outbox) {
         let Some(sessions) = &mut self.sessions else { return };

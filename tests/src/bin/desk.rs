@@ -88,6 +88,18 @@ fn main() -> ExitCode {
                     .environment("test");
                 options.sentry(sentry)
             }
+            "--trace" => {
+                let sentry = sentry::ClientOptions::new().traces_sample_rate(1.0);
+                options.sentry(sentry)
+            }
+            // The hook drops what has this in its message.
+            "--drop-with" => {
+                let word = value();
+                options.before_send(move |event| {
+                    let is_meant = |message: &String| message.contains(&word);
+                    (!event.message.as_ref().is_some_and(is_meant)).then_some(event)
+                })
+            }
             // The hook hangs for good when it sees this message.
             "--hang-on" => {
                 let message = value();
@@ -153,9 +165,48 @@ fn obey(guard: &Guard, word: &str, rest: &str) {
         }
         // Many of them, from main, and from a renderer each.
         "fill" => {
-            for number in 0..rest.parse().expect("a number") {
-                sentry::capture_message(&format!("fill {number}"), Level::Info);
+            let (level, name) = second.split_once(' ').unwrap_or((second, "fill"));
+            let level =
+                if level.is_empty() { Level::Info } else { level.parse().expect("a level") };
+            for number in 0..first.parse().expect("a number") {
+                sentry::capture_message(&format!("{name} {number}"), level);
             }
+            say("done");
+        }
+        // An event about a request, whose address may have secrets in it.
+        "request" => {
+            let request = sentry::protocol::Request {
+                url: Some(rest.parse().expect("an address")),
+                ..Default::default()
+            };
+            let message = Some("request".to_owned());
+            let event =
+                sentry::protocol::Event { message, request: Some(request), ..Default::default() };
+            say(&format!("captured {}", sentry::capture_event(event)));
+        }
+        // An exception that nobody has handled, without the wait of a panic.
+        "unhandled" => {
+            let mut exception = sentry::protocol::Exception {
+                ty: "Unhandled".to_owned(),
+                value: Some(rest.to_owned()),
+                ..Default::default()
+            };
+            let mechanism = sentry::protocol::Mechanism {
+                ty: "test".to_owned(),
+                handled: Some(false),
+                ..Default::default()
+            };
+            exception.mechanism = Some(mechanism);
+            let event = sentry::protocol::Event {
+                exception: vec![exception].into(),
+                level: Level::Fatal,
+                ..Default::default()
+            };
+            say(&format!("captured {}", sentry::capture_event(event)));
+        }
+        "transaction" => {
+            let context = sentry::TransactionContext::new(rest, "test");
+            sentry::start_transaction(context).finish();
             say("done");
         }
         "flood" => {

@@ -3,6 +3,7 @@
 use guardhouse_tests::desk::{Desk, Scratch};
 use guardhouse_tests::sentry::Sentry;
 
+mod backlog;
 mod debug;
 mod failing;
 mod handed;

@@ -267,6 +267,11 @@ impl Spool {
                 }
             }
             Kind::Corrupt => drop(self.hand_over(folder, file, file)?),
+            Kind::Unmerged(run) => {
+                if self.hand_over(folder, file, file)? {
+                    self.found_unmerged(run);
+                }
+            }
         }
         Ok(None)
     }

@@ -87,6 +87,8 @@ pub(super) enum Kind {
     Ledger,
     /// What another part of main keeps under this name.
     Side(String),
+    /// What this run has captured and could not merge.
+    Unmerged(RunId),
     /// Nothing of ours.
     Unknown,
 }
@@ -102,6 +104,12 @@ const STREAM: &str = ".stream";
 const ENVELOPE: &str = ".envelope";
 const BROKEN: &str = ".broken";
 const KEY: &str = "k_";
+const UNMERGED: &str = ".unmerged";
+
+/// The file with what a run could not merge.
+pub(super) fn unmerged(run: RunId) -> String {
+    format!("{run}{UNMERGED}")
+}
 
 impl Name {
     /// The name of an envelope that waits to be sent.
@@ -216,6 +224,8 @@ pub(super) fn kind(file: &str) -> Kind {
                 envelope(stem, Kind::Broken)
             } else if let Some(run) = file.strip_suffix(ADOPTED_LEDGER) {
                 run.parse::<RunId>().ok().map(|_| Kind::Ledger)
+            } else if let Some(run) = file.strip_suffix(UNMERGED) {
+                run.parse().ok().map(Kind::Unmerged)
             } else {
                 None
             }
