@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use guardhouse_process::doorway::Promised;
-use guardhouse_protocol::scope::ScopeMessage;
+use guardhouse_protocol::scope::{Contribution, ScopeMessage};
 use guardhouse_protocol::{Channel, Envelope, RunId};
 
 use super::Watch;
@@ -151,7 +151,7 @@ impl Watch {
             captured.len()
         ));
         let updates = self.house.with_scopes(|scopes| {
-            scopes.get(Process::Main).map(|main| main.to_updates()).unwrap_or_default()
+            scopes.get(Process::Main).map(Contribution::to_updates).unwrap_or_default()
         });
         let mut batch = UnmergedBatch::default();
         for message in ScopeMessage::write(&updates) {

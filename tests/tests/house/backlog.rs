@@ -92,7 +92,9 @@ impl Book {
             let json = item.json();
             match item.kind() {
                 "event" => {
-                    let message = json["message"].as_str().unwrap_or("an exception").to_owned();
+                    let texts = ["/logentry/formatted", "/logentry/message", "/message"];
+                    let text = texts.iter().find_map(|text| json.pointer(text)?.as_str());
+                    let message = text.unwrap_or("an exception").to_owned();
                     self.events.entry(message).or_default().push(json);
                 }
                 "client_report" => {

@@ -8,6 +8,7 @@ mod kill;
 mod queue;
 mod run_record;
 mod stream;
+mod unmerged;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
