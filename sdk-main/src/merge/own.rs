@@ -22,9 +22,14 @@ pub(crate) const OWN_CONTEXT: &str = "guardhouse";
 pub(crate) const TOO_EARLY: &str = "too_early";
 
 impl Merge {
-    /// Merges what main has captured, in this run or in an earlier one. `scope` is what
-    /// [`Scopes::merged`](super::Scopes::merged) says for main.
-    pub fn main(
+    /// Merges what main has captured. `scope` is what [`Scopes::merged`](super::Scopes::merged) says
+    /// for main.
+    pub fn main(&self, envelope: Envelope, scope: &MergedScope, now: Timestamp) -> Merged {
+        self.main_in_run(envelope, &Sender::main(), scope, now)
+    }
+
+    /// Merges what main has captured in an earlier run, of which `from` knows what it was.
+    pub fn main_in_run(
         &self,
         mut envelope: Envelope,
         from: &Sender,

@@ -60,7 +60,8 @@ impl Watch {
         if !self.merge.chooses(self.dice.fraction()) {
             self.leave_out_events(&mut envelope, severity.take(), &mut losses);
         }
-        let merged = self.merge.main(envelope, from, scope, self.house.own_scope.now());
+        let now = self.house.own_scope.now();
+        let merged = self.merge.main_in_run(envelope, from, scope, now);
         losses.add(&merged.losses);
         if let Some(outbox) = &mut self.outbox {
             outbox.count(&losses);
@@ -81,7 +82,7 @@ impl Watch {
         };
         let scope = self.scope_for(Process::Main);
         let now = self.house.own_scope.now();
-        let merged = self.merge.main(envelope, &Sender::main(), &scope, now);
+        let merged = self.merge.main(envelope, &scope, now);
         if let Some(outbox) = &mut self.outbox {
             outbox.count(&merged.losses);
         }
