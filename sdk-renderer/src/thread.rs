@@ -85,6 +85,11 @@ fn start_with(house: Arc<House>, orders: Orders, ways: Ways) -> io::Result<JoinH
 
 fn run(house: &Arc<House>, orders: Orders, ways: Ways, runtime: Runtime) {
     house.enter();
+    // The offline file may be larger than what the process may make, which is an error then.
+    #[cfg(unix)]
+    if let Err(error) = guardhouse_crash::signals::block_file_size_signal() {
+        house.say(format_args!("a limit on the size of files may end the application: {error}"));
+    }
     // However it ends, nobody should wait for it then.
     let _closed = CloseDoorway(house);
     // What panics here is no error of the application's that `sentry` should report.

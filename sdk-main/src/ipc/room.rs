@@ -37,6 +37,11 @@ pub(crate) const SMALL_BYTES: usize = 64 * KIB;
 /// So many large messages are in memory at the same time, of all renderers, and of one.
 const LARGE: usize = 4;
 const LARGE_OF_ONE: usize = 2;
+/// So many bytes must be there before a large message is read on: for its buffer while it grows, and for
+/// what is made of it. Where the process may not have so many, it would be ended in the middle.
+const LARGE_MEMORY: usize = 80 * MIB;
+/// So often it is looked whether they are there, as long as a large message waits for them.
+const LOOK_FOR_MEMORY: Duration = Duration::from_secs(1);
 /// So long a large message may take from its first bytes to its last.
 pub(crate) const LARGE_TIME: Duration = Duration::from_secs(60);
 /// So many bytes of a large message come in a second at least, after the first seconds. There are few
@@ -66,6 +71,11 @@ pub(crate) struct Own {
     bytes: Arc<Semaphore>,
     /// How many of its messages wait for room here.
     held_up: AtomicUsize,
+}
+
+/// Whether the system would give so many bytes more. Nothing is touched, so it takes microseconds.
+fn is_there(bytes: usize) -> bool {
+    Vec::<u8>::new().try_reserve_exact(bytes).is_ok()
 }
 
 /// A large message's place among all, and among those of its renderer.
@@ -134,6 +144,9 @@ impl Room {
         let _waits = Waits::new(&own);
         let share = own.large.clone().acquire_owned().await.ok()?;
         let all = self.large.clone().acquire_owned().await.ok()?;
+        while !is_there(LARGE_MEMORY) {
+            tokio::time::sleep(LOOK_FOR_MEMORY).await;
+        }
         Some(LargeShare { _share: share, _all: all, _own: own.clone() })
     }
 

@@ -4,6 +4,8 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 
+use guardhouse_protocol::Channel;
+use guardhouse_protocol::frame::Frame;
 use guardhouse_tests::desk::{Desk, Scratch, runtime_of};
 use guardhouse_tests::sentry::{Sentry, an_event};
 use guardhouse_tests::wire;
@@ -126,4 +128,38 @@ fn where_files_may_not_grow_the_application_lives_and_what_is_captured_waits_in_
     sentry.recover();
     assert!(desk.ask("close 60000").starts_with("closed true"));
     sentry.verify();
+}
+
+#[test]
+fn where_memory_is_scarce_large_messages_wait_and_the_reporting_goes_on() {
+    const LARGE: usize = 20 << 20;
+    let (cache, sentry) = (Scratch::new(), Sentry::start());
+    sentry.expect(an_event().with_message("small 49").times(1));
+    let directory = cache.path().join("cache");
+    let mut desk = Desk::start(env!("CARGO_BIN_EXE_desk"), &directory, &sentry.dsn(), &[]);
+    let note = wire::note(&runtime_of(&directory));
+    desk.ask(&format!("limit memory {}", 200_000_000));
+    let senders: Vec<_> = (0..8)
+        .map(|number| {
+            let mut peer = wire::Wire::welcome(&note, &format!("sender {number}"));
+            std::thread::spawn(move || {
+                let head = "{}\n{\"type\":\"attachment\",\"filename\":\"x\"}\n";
+                peer.say(Channel::Envelope, [head.as_bytes(), &vec![b'x'; LARGE]].concat());
+                peer.hear()
+            })
+        })
+        .collect();
+    // Each of them gets so far that main waits for memory meanwhile, or has the message.
+    for number in 0..50 {
+        desk.ask(&format!("capture small {number}"));
+        assert!(desk.ask("flush 60000").starts_with("flushed true"));
+    }
+    desk.ask("limit memory -");
+    for sender in senders {
+        let heard = sender.join().unwrap();
+        assert!(matches!(heard, Some(Frame::Ack { .. })), "{heard:?}");
+    }
+    assert!(desk.ask("close 60000").starts_with("closed true"));
+    sentry.verify();
+    assert_eq!(sentry.items("attachment").len(), 8);
 }
