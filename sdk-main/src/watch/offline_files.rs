@@ -123,8 +123,10 @@ impl Watch {
                     "what a renderer has left in {} cannot be read, and is removed: {error}",
                     path.display()
                 ));
-                self.house.count_lost(Reason::InternalSdkError);
-                let _ = std::fs::remove_file(&path);
+                // What cannot be removed is found again, and should not be counted again.
+                if std::fs::remove_file(&path).is_ok() {
+                    self.house.count_lost(Reason::InternalSdkError);
+                }
             }
             Err(error) => {
                 self.house.say(format_args!("{} cannot be read: {error}", path.display()));

@@ -1,17 +1,19 @@
 //! More than main takes at once, and renderers that end with a backlog: everything arrives, once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use guardhouse_process::Random;
 use guardhouse_process::offline_file::find;
 use guardhouse_tests::desk::Desk;
 use guardhouse_tests::disk::Disk;
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
+use serde_json::Value;
 
 use crate::post::{send, stop};
-use crate::{House, PATIENCE};
+use crate::{House, PATIENCE, message_of};
 
 /// How often each message arrived, of those that a renderer captured with `fill`.
 fn filled(house: &House) -> BTreeMap<usize, usize> {
@@ -39,7 +41,12 @@ fn each_once(house: &House, count: usize) {
     let doubled: Vec<_> = filled.iter().filter(|(_, count)| **count > 1).collect();
     assert!(doubled.is_empty(), "doubled: {doubled:?}");
     assert_eq!(filled.len(), count);
-    assert_eq!(house.sentry.items("client_report"), [serde_json::Value::Null; 0]);
+    assert_eq!(house.sentry.items("client_report"), [Value::Null; 0]);
+}
+
+/// How many rounds there are, if nobody wants more.
+fn rounds(default: u64) -> u64 {
+    std::env::var("KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(default)
 }
 
 fn offline_files(house: &House) -> Vec<PathBuf> {
@@ -85,7 +92,7 @@ fn a_burst_from_several_beyond_what_they_keep_in_memory_arrives_whole() {
     house.close();
     let filled = filled(&house);
     assert!(filled.len() == 1000 && filled.values().all(|count| *count == 2));
-    assert_eq!(house.sentry.items("client_report"), [serde_json::Value::Null; 0]);
+    assert_eq!(house.sentry.items("client_report"), [Value::Null; 0]);
     assert!(offline_files(&house).is_empty());
 }
 
@@ -93,7 +100,7 @@ fn a_burst_from_several_beyond_what_they_keep_in_memory_arrives_whole() {
 fn who_is_killed_with_more_than_memory_holds_loses_only_what_was_in_memory() {
     let mut house = House::start(&[]);
     let mut before = BTreeMap::new();
-    for round in 0..20_u64 {
+    for round in 0..rounds(20) {
         let mut child = house.child("page", &["--max-items", "10"]);
         assert_eq!(child.ask("await classic"), "way classic");
         child.tell("fill 400");
@@ -101,7 +108,7 @@ fn who_is_killed_with_more_than_memory_holds_loses_only_what_was_in_memory() {
         if round % 2 == 0 {
             assert_eq!(child.hear().as_deref(), Some("done"));
         }
-        std::thread::sleep(Duration::from_millis(round * 3));
+        std::thread::sleep(Duration::from_millis(round % 20 * 3));
         child.signal(Signal::KILL);
         assert_eq!(house.desk.ask("wait page"), "ended by 9");
         assert_eq!(house.desk.ask("await-end page"), "done");
@@ -120,6 +127,79 @@ fn who_is_killed_with_more_than_memory_holds_loses_only_what_was_in_memory() {
         before = arrived;
     }
     house.close();
+}
+
+#[test]
+fn promise_2_whoever_is_killed_what_a_flush_has_said_is_on_disk_arrives() {
+    let options = ["--namespace", "killed", "--no-session", "--max-items", "300"];
+    let mut house = House::start(&options);
+    let mut random = Random::new(7);
+    let mut below = |bound: u64| (random.fraction() * bound as f64) as u64;
+    let mut expected = Vec::new();
+    for round in 0..rounds(12) {
+        let name = format!("page-{round}");
+        let mut helm = house
+            .foreign(&name, &["--namespace", "killed", "--max-items", "10", "--shutdown", "200"]);
+        let count = 1 + below(60);
+        helm.tell(&format!("fill {count}"));
+        std::thread::sleep(Duration::from_millis(below(80)));
+        if below(3) > 0 {
+            house.desk.kill();
+            std::thread::sleep(Duration::from_millis(below(40)));
+            house.restart(&options);
+        }
+        assert_eq!(helm.hear().as_deref(), Some("done"));
+        if below(3) > 0 {
+            let start = Instant::now();
+            while !helm.ask("flush 20000").starts_with("flushed true") {
+                assert!(start.elapsed() < PATIENCE, "{name} does not come through");
+            }
+            expected.extend((0..count).map(|number| (name.clone(), format!("fill {number}"))));
+        }
+        match below(3) {
+            0 => helm.kill(),
+            1 => house.desk.kill(),
+            _ => drop(helm.ask("close 200")),
+        }
+        drop(helm);
+        house.restart(&options);
+    }
+    wait_for_silence(&house);
+    let mut ids: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    for event in house.sentry.events() {
+        let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str);
+        if let (Some(process), Some(message), Some(id)) =
+            (text("/tags/event.process"), message_of(&event), text("/event_id"))
+            && message.starts_with("fill")
+        {
+            let key = (process.to_owned(), message.to_owned());
+            ids.entry(key).or_default().insert(id.to_owned());
+        }
+    }
+    // Whatever came twice did so as one event, which Sentry knows by its id.
+    assert!(ids.values().all(|ids| ids.len() == 1));
+    let lost: Vec<_> = expected.iter().filter(|key| !ids.contains_key(key)).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+}
+
+/// Waits until main has sent everything, also what earlier ones have left, which goes at its own pace.
+#[track_caller]
+fn wait_for_silence(house: &House) {
+    let start = Instant::now();
+    let is_left = || {
+        let files = house.cache.files().into_iter();
+        files
+            .filter_map(|path| path.extension().map(ToOwned::to_owned))
+            .any(|end| end == "envelope")
+    };
+    while is_left() || !offline_files(house).is_empty() {
+        assert!(
+            start.elapsed() < 10 * PATIENCE,
+            "something is never sent: {:?}",
+            house.cache.files()
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]
@@ -309,4 +389,27 @@ fn promise_5_a_renderer_ends_in_time_on_a_disk_that_hangs() {
     }
     send(house.desk.id(), Signal::CONT);
     assert!(helm.wait().0.success());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_limit_on_the_size_of_files_does_not_kill_a_renderer() {
+    let mut house = House::start(&["--namespace", "limited"]);
+    let mut helm = house.foreign("page", &["--namespace", "limited", "--max-items", "500"]);
+    assert_eq!(helm.ask("await classic"), "way classic");
+    stop(house.desk.id());
+    // The system sends a signal to who writes more, which ends a process.
+    let limit = Rlimit { current: Some(20_000), maximum: None };
+    prlimit(Pid::from_raw(helm.id() as i32), Resource::Fsize, limit).unwrap();
+    helm.ask("fill 3000");
+    assert!(helm.ask("flush 60000").starts_with("flushed false"), "main is stopped");
+    send(house.desk.id(), Signal::CONT);
+    let start = Instant::now();
+    while !helm.ask("flush 60000").starts_with("flushed true") {
+        assert!(start.elapsed() < PATIENCE, "nothing is lost any more");
+    }
+    assert!(helm.ask("close 60000").starts_with("closed true"));
+    house.close();
+    let arrived = filled(&house).len() as u64;
+    assert_eq!(arrived + house.sentry.lost("error", "queue_overflow"), 3000);
 }
