@@ -5,6 +5,8 @@ mod damage;
 mod failure;
 mod full;
 mod kill;
+#[cfg(unix)]
+mod planted;
 mod queue;
 mod run_record;
 mod stream;
