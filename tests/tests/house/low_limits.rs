@@ -13,13 +13,16 @@ use guardhouse_tests::wire;
 /// A user who has no other processes. Root may have as many as it likes, so the limit would not be one.
 const USER: u32 = 61_803;
 
+/// Without a session, which would be sent before there is a limit and leave a connection to use.
+const OPTIONS: &[&str] = &["--debug", "--no-session"];
+
 /// Starts the application as a user to whom limits apply.
 #[track_caller]
 fn limited(cache: &Scratch, dsn: &str) -> Desk {
     let binary = env!("CARGO_BIN_EXE_desk");
     let directory = cache.path().join("cache");
     if !rustix::process::geteuid().is_root() {
-        return Desk::start(binary, &directory, dsn, &["--debug"]);
+        return Desk::start(binary, &directory, dsn, OPTIONS);
     }
     // Where the binary lies not everybody may go.
     let copy = cache.path().join("desk");
@@ -32,7 +35,7 @@ fn limited(cache: &Scratch, dsn: &str) -> Desk {
         }
     }
     let mut command = Desk::command(copy.to_str().unwrap(), &directory);
-    Desk::launch_as(command.args(["--dsn", dsn, "--debug"]).uid(USER).gid(USER)).started()
+    Desk::launch_as(command.args(["--dsn", dsn]).args(OPTIONS).uid(USER).gid(USER)).started()
 }
 
 fn by_name(sentry: &Sentry) -> String {
@@ -95,7 +98,7 @@ fn where_no_file_can_be_opened_what_is_captured_waits_and_goes_when_there_is_one
     // So that no connection is open yet.
     sentry.refuse_connections();
     let directory = cache.path().join("cache");
-    let mut desk = Desk::start(env!("CARGO_BIN_EXE_desk"), &directory, &by_name(&sentry), &[]);
+    let mut desk = Desk::start(env!("CARGO_BIN_EXE_desk"), &directory, &by_name(&sentry), OPTIONS);
     let note = wire::note(&runtime_of(&directory));
     desk.ask("limit files 0");
     sentry.recover();
