@@ -20,6 +20,9 @@ use crate::{Dice, World, sessions, setting};
 /// So many processes follow each other before it is looked at what arrived.
 pub(crate) const ROUNDS: u64 = 20;
 
+/// So many events main captures that is to end with a backlog.
+const BACKLOG: u64 = 30;
+
 /// So many directories are worked on at once. Most of the time is spent waiting.
 const AT_ONCE: u64 = 10;
 
@@ -38,6 +41,9 @@ pub(crate) enum End {
     Acknowledged,
     /// It closes.
     Close,
+    /// It closes with more to merge than there is time for, and is killed so many microseconds later, if at
+    /// all.
+    Backlog(Option<u64>),
 }
 
 /// What Sentry does, if it does not hang.
@@ -84,12 +90,18 @@ impl Series {
             4 if self.may_lose => Weather::Broken,
             _ => Weather::Fine,
         };
-        let end = match dice.below(20) {
+        let moment = dice.below(80_000);
+        let end = match dice.below(22) {
             0..=6 => End::Step(*dice.pick(Step::ALL), 1 + dice.below(8)),
             7..=12 => End::Moment(dice.below(60_000)),
             13..=15 => End::Hanging(*dice.pick(&STAGES)),
             16..=18 => End::Answered(1 + dice.below(2) as usize),
-            _ => End::Close,
+            _ => *dice.pick(&[
+                End::Close,
+                End::Backlog(None),
+                End::Backlog(Some(moment)),
+                End::Backlog(Some(moment / 8)),
+            ]),
         };
         let is_small = self.may_lose && dice.below(4) == 0;
         if self.may_lose && dice.below(10) == 0 {
@@ -142,6 +154,19 @@ impl Series {
                 life.tell(&format!("flush {millis}"));
                 life.tell(&format!("close {millis}"));
                 life.end();
+            }
+            End::Backlog(kill) => {
+                let id = self.new_id();
+                life.fill(BACKLOG, &id);
+                life.tell("close 40");
+                match kill {
+                    // This waits for nothing: it makes the moment of the kill a random one.
+                    Some(micros) => {
+                        std::thread::sleep(Duration::from_micros(micros));
+                        life.kill();
+                    }
+                    None => life.end(),
+                }
             }
             End::Moment(micros) => {
                 // This waits for nothing: it makes the moment of the kill a random one.

@@ -7,6 +7,9 @@ use std::path::Path;
 use guardhouse_tests::desk::Desk;
 use guardhouse_tests::sentry::Sentry;
 
+/// What the message of an event begins with that may be put aside at the end.
+pub(crate) const ASIDE: &str = "aside";
+
 pub(crate) struct Life {
     desk: Desk,
     /// The release of the application that this process is.
@@ -67,6 +70,12 @@ impl Life {
     pub(crate) fn report(&mut self, renderer: u64, id: &str) {
         self.told.insert(id.to_owned());
         self.tell(&format!("event {renderer} {id} {id}"));
+    }
+
+    /// Lets main capture so many errors whose messages begin with this id.
+    pub(crate) fn fill(&mut self, count: u64, id: &str) {
+        self.told.extend((0..count).map(|number| format!("{ASIDE} {id} {number}")));
+        self.tell(&format!("fill {count} error {ASIDE} {id}"));
     }
 
     /// Lets a thread of main panic with this message.
