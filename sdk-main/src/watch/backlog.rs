@@ -90,6 +90,11 @@ impl Watch {
             }
         }
         self.tell_session(&mut captured);
+        let is_all_known = others.is_empty() && !self.natives.is_anyone_waiting();
+        if let (true, Some(outbox)) = (is_all_known, &mut self.outbox) {
+            // Nobody else can have an error to tell, so it is written down before there is no time.
+            self.life.exit(outbox);
+        }
         self.merge_in_time(&mut captured, merge_until);
         if !captured.is_empty() {
             closing.is_put_aside = true;

@@ -158,7 +158,7 @@ impl Series {
             End::Backlog(kill) => {
                 let id = self.new_id();
                 life.fill(BACKLOG, &id);
-                life.tell("close 40");
+                life.tell("close 200");
                 match kill {
                     // This waits for nothing: it makes the moment of the kill a random one.
                     Some(micros) => {
