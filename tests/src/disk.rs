@@ -5,6 +5,7 @@
 //! every machine gives; there is none then, and a test has to take another way.
 
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -39,6 +40,8 @@ impl Disk {
         let keeper = Command::new("sh")
             .args(["-c", "read -r _; fsfreeze -u \"$0\"; umount -l \"$0\""])
             .arg(path)
+            // Whoever ends the test and all that belongs to it should not end this.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
