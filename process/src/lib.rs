@@ -43,7 +43,7 @@ pub mod scope;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use clock::{Clock, timestamp};
-pub use debug::say;
+pub use debug::{describe, say, set_name};
 pub use hook::{call_about_breadcrumb, call_about_event};
 pub use random::Random;
 

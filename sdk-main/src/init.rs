@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use guardhouse_process::scope::OwnScope;
-use guardhouse_process::{call_about_event, probe, running};
+use guardhouse_process::{call_about_event, probe, running, set_name};
 use guardhouse_protocol::Namespace;
 use sentry::protocol::Event;
 use sentry::types::Dsn;
@@ -60,6 +60,7 @@ pub fn init(options: Options) -> Result<Guard, InitError> {
 }
 
 fn start(options: Options) -> Result<Guard, InitError> {
+    set_name("main");
     let origins = Origins::of(&options.sentry);
     let options = options.settled();
     let dsn = dsn(&options)?;
@@ -159,6 +160,8 @@ fn bind(
 ) -> Arc<Client> {
     sentry.dsn = dsn.or_else(|| NO_DSN.parse().ok());
     sentry.shutdown_timeout = shutdown_timeout;
+    // It would say less of the same, without who says it, and with the key of the DSN.
+    sentry.debug = false;
     sentry.before_send = sentry.before_send.take().map(|hook| {
         let hook: BeforeCallback<Event<'static>> =
             Arc::new(move |event| call_about_event(&hook, event));

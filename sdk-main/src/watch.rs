@@ -134,6 +134,9 @@ fn run(
     let closing = Hub::run(silence, || {
         let result = orders.open(house);
         let is_open = result.is_ok();
+        if is_open {
+            orders.introduce(house);
+        }
         if let Err(SendError(late)) = opened.send(result) {
             match &late {
                 Ok(()) => {

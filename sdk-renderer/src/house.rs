@@ -16,10 +16,10 @@ use bytes::Bytes;
 use guardhouse_process::doorway::{Breaker, Doorway, Promised, Visitor, promise};
 use guardhouse_process::losses::{Losses, Reason};
 use guardhouse_process::scope::OwnScope;
-use guardhouse_process::{lock, say};
+use guardhouse_process::{describe, lock, say};
 use guardhouse_protocol::limits::KIB;
 use guardhouse_protocol::scope::{Refusals, ScopeUpdate};
-use guardhouse_protocol::{Channel, StreamOpening, Timestamp};
+use guardhouse_protocol::{Channel, Envelope, StreamOpening, Timestamp};
 use sentry::BeforeCallback;
 use sentry::protocol::Breadcrumb;
 use uuid::Uuid;
@@ -185,10 +185,11 @@ impl House {
 
     /// Has something said to main. Without room for it, it is counted and whoever waits is told.
     pub(crate) fn send(&self, channel: Channel, bytes: Bytes, answer: Option<Answering>) {
-        let message = Visit::Message { channel, bytes, answer };
         if !matches!(channel, Channel::Envelope | Channel::Feedback) {
-            return self.enter_or_lose(message);
+            return self.enter_or_lose(Visit::Message { channel, bytes, answer });
         }
+        let answer = if self.debug { Some(self.follow(&bytes, answer)) } else { answer };
+        let message = Visit::Message { channel, bytes, answer };
         // In one step, so that what is said of the scope now does not get in front of it.
         let mut captured = lock(&self.captured);
         let (changes, refusals) = self.own_scope.take();
@@ -201,6 +202,30 @@ impl House {
         if let Some(lost) = lost {
             self.give_up(lost);
         }
+    }
+
+    /// Says that an envelope was taken, and later what became of it.
+    fn follow(&self, bytes: &Bytes, answer: Option<Answering>) -> Answering {
+        let envelope = Envelope::parse(bytes.clone());
+        let what = envelope.map_or_else(|_| "envelope".to_owned(), |it| describe(&it));
+        let waits = if self.way().is_some() { "" } else { "; it waits for main" };
+        self.say(format_args!("took {what}{waits}"));
+        let debug = self.debug;
+        Answering::new(move |told| {
+            match &told {
+                Told::Taken | Told::Reply(_) => say(debug, format_args!("main has {what}")),
+                Told::Declined(why) => say(debug, format_args!("main refused {what}: {why}")),
+                Told::Lost => say(
+                    debug,
+                    format_args!(
+                        "{what} is left for a later main, unless it was said to be dropped"
+                    ),
+                ),
+            }
+            if let Some(answer) = answer {
+                answer.tell(told);
+            }
+        })
     }
 
     /// Something captured was taken over by the SDK thread.

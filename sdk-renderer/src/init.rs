@@ -7,9 +7,9 @@
 use std::sync::Arc;
 
 use guardhouse_process::scope::OwnScope;
-use guardhouse_process::{call_about_event, probe, running, say};
-use guardhouse_protocol::Namespace;
+use guardhouse_process::{call_about_event, probe, running, say, set_name};
 use guardhouse_protocol::frame::RendererName;
+use guardhouse_protocol::{IpcMode, Namespace};
 use sentry::protocol::Event;
 use sentry::{BeforeCallback, Breadcrumb, Client, ClientOptions, EventSamplingStrategy, Hub};
 use uuid::Uuid;
@@ -62,6 +62,7 @@ fn start(options: Options) -> Result<Guard, InitError> {
         return Err(InitError::SampleRate(sample_rate));
     }
     checks::all(&options)?;
+    set_name(name.as_str());
 
     // The hub of whatever thread touches `sentry` first is the one that all new threads begin with. It
     // has to be this thread's, which is the application's, and not the one that is started below.
@@ -69,6 +70,15 @@ fn start(options: Options) -> Result<Guard, InitError> {
     let mut sentry = settle(&options);
     let wishes = Wishes::new(f64::from(sample_rate));
     let house = House::new(sentry.debug, sentry.max_breadcrumbs, sentry.before_breadcrumb.take());
+    house.say(format_args!(
+        "process {} starts as {} and reports through main, in the namespace \"{namespace}\"{}",
+        std::process::id(),
+        options.role.name(),
+        match options.ipc_mode {
+            IpcMode::Both => ", by the classic way or the protocol".to_owned(),
+            mode => format!(", by the way {mode} alone"),
+        },
+    ));
     let thread = thread::start(
         house.clone(),
         Orders {
@@ -149,6 +159,8 @@ fn settle(options: &Options) -> ClientOptions {
 
 /// Makes the client and lets all hubs that come from the main thread's use it.
 fn bind(house: &Arc<House>, wishes: &Arc<Wishes>, mut sentry: ClientOptions) -> Arc<Client> {
+    // It would say less of the same, without who says it, and with the key of the DSN.
+    sentry.debug = false;
     sentry.before_send = sentry.before_send.take().map(|hook| {
         let hook: BeforeCallback<Event<'static>> =
             Arc::new(move |event| call_about_event(&hook, event));

@@ -105,8 +105,9 @@ impl Options {
         self
     }
 
-    /// Whether to tell on standard error what is done, and above all what is refused or lost, and
-    /// why. Off by default; then nothing is ever printed.
+    /// Whether to tell on standard error what is done: how the process is set up, what becomes of each
+    /// envelope, and above all what is refused or lost, and why. Each line begins with the name of the
+    /// process. Off by default; then nothing is ever printed. What `sentry` itself would say is not said.
     pub fn debug(mut self, debug: bool) -> Self {
         self.debug = Some(debug);
         self

@@ -147,6 +147,11 @@ impl Ways {
         Self { identity, mode, known }
     }
 
+    /// The namespace in which main is looked for.
+    pub(crate) fn namespace(&self) -> &Namespace {
+        &self.identity.namespace
+    }
+
     /// Finds main, and opens the best line to it that there is.
     pub(crate) async fn open(&self) -> Result<Line, NoWay> {
         if self.mode.has_classic()

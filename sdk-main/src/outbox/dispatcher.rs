@@ -261,6 +261,11 @@ impl Dispatcher {
         self.schedule_report(now);
     }
 
+    /// Whether nothing may go for now.
+    pub const fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
     /// Nothing may go for now, as consent was withheld or the system is offline. What is on its way is
     /// the driver's to finish or to abandon.
     pub fn pause(&mut self) {

@@ -4,6 +4,7 @@
 //! promises is the order of things: on disk before it is acknowledged, sent before it is deleted,
 //! deleted before anybody hears of it, and every loss counted where the spool counts.
 
+mod debug;
 mod leftovers;
 mod limits;
 mod streams;
@@ -15,7 +16,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use guardhouse_process::helper_thread;
+use guardhouse_process::{describe, helper_thread};
 use guardhouse_protocol::Envelope;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 
@@ -25,6 +26,7 @@ use super::spool::{Entry, Placed, Put, Spool};
 use super::{EntryId, Priority};
 use crate::house::House;
 use crate::losses::Losses;
+use debug::Names;
 use limits::LeftOut;
 use uploads::Unready;
 
@@ -51,6 +53,8 @@ pub(crate) struct Outbox {
     in_flight: Option<InFlight>,
     /// Those that have neither been sent nor given up, and who wants to know when they are.
     pending: BTreeMap<EntryId, Option<WhenSent>>,
+    /// What they are called in what is said.
+    names: Names,
     /// What of the spool's losses the dispatcher knows.
     told: Losses,
     is_adopting: bool,
@@ -94,6 +98,7 @@ impl Outbox {
             http: None,
             in_flight: None,
             pending: BTreeMap::new(),
+            names: Names::default(),
             told: Losses::new(),
             is_adopting: true,
             held: Some(Vec::new()),
@@ -112,7 +117,7 @@ impl Outbox {
     ) -> Placed {
         let put = self.spool.put(priority, envelope, SystemTime::now());
         let queued = |id| Queued::new(id, priority, envelope.items());
-        self.took(put, queued, when_sent)
+        self.took(put, queued, when_sent, || describe(envelope))
     }
 
     /// Takes what there is once in a run.
@@ -123,7 +128,8 @@ impl Outbox {
         envelope: &Envelope,
     ) -> Placed {
         let put = self.spool.put_as(key, priority, envelope, SystemTime::now());
-        self.took(put, |id| Queued::new(id, priority, envelope.items()), None)
+        let queued = |id| Queued::new(id, priority, envelope.items());
+        self.took(put, queued, None, || describe(envelope))
     }
 
     fn took(
@@ -131,6 +137,7 @@ impl Outbox {
         put: Put,
         queued: impl FnOnce(EntryId) -> Queued,
         when_sent: Option<WhenSent>,
+        what: impl FnOnce() -> String,
     ) -> Placed {
         let now = Instant::now();
         self.forget(&put.evicted);
@@ -139,6 +146,7 @@ impl Outbox {
                 self.dispatcher.add(now, queued(id));
                 let can_go = self.dispatcher.can_go_now(now, id);
                 self.pending.insert(id, when_sent);
+                self.say_taken(id, put.placed, what);
                 if !can_go && let Some(when_sent) = self.pending.get_mut(&id) {
                     // It may take days. Whoever asks should hear that it is not known.
                     answer(when_sent.take(), None);
@@ -147,7 +155,9 @@ impl Outbox {
                 self.sync_at.get_or_insert(now + SYNC_AFTER);
             }
             None => {
-                self.house.say(format_args!("an envelope was dropped: there is no room for it"));
+                if self.house.debug {
+                    self.house.say(format_args!("{} was dropped: there is no room for it", what()));
+                }
                 answer(when_sent, None);
             }
         }
@@ -241,7 +251,8 @@ impl Outbox {
         let Some(InFlight { id, report, left_out, .. }) = self.in_flight.take() else { return };
         self.spool.set_busy(None);
         if let Err(error) = &result {
-            self.house.say(format_args!("nothing could be sent: {error}"));
+            let what = self.names.of(id);
+            self.house.say(format_args!("{what} could not be sent, and waits: {error}"));
         }
         let outcome = match &result {
             Ok(answer) => Outcome::Answer(dispatcher::Answer {
@@ -278,15 +289,12 @@ impl Outbox {
     }
 
     fn conclude(&mut self, id: Option<EntryId>, verdict: Verdict, answered: Option<&Answer>) {
+        self.say_concluded(id, verdict, answered);
         let Some(id) = id else { return };
         match verdict {
             // Before anything else, so that nothing can come between that lets it be sent again.
             Verdict::Delivered | Verdict::Discard => self.spool.delete(id),
-            Verdict::Lose(reason) => {
-                let status = answered.map_or(0, |answer| answer.status);
-                self.house.say(format_args!("Sentry refused an envelope with status {status}"));
-                self.spool.lose(id, reason);
-            }
+            Verdict::Lose(reason) => self.spool.lose(id, reason),
             Verdict::Keep => {
                 // Whoever waits for an answer should not wait for the network, nor for a limit.
                 if self.dispatcher.is_backing_off() {

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use bytes::Bytes;
+use guardhouse_process::describe;
 use guardhouse_process::doorway::Promised;
 use guardhouse_protocol::http::Answer;
 use guardhouse_protocol::{
@@ -272,6 +273,10 @@ impl Watch {
             spotlight.mirror(bytes);
         }
         let Some(outbox) = &mut self.outbox else {
+            if self.house.debug {
+                let what = describe(&envelope);
+                self.house.say(format_args!("{what} is not sent, since there is no DSN"));
+            }
             if let Some(when_sent) = when_sent {
                 when_sent(None);
             }

@@ -47,6 +47,8 @@ pub(crate) struct Orders {
     pub(super) concern: Concern,
     pub(super) offline_directory: Option<PathBuf>,
     cache_dir: PathBuf,
+    /// Where everything is sent, for a person; nothing without a DSN.
+    destination: Option<String>,
     /// The file with the certificates of authorities that the application trusts.
     authorities: Option<PathBuf>,
     /// What lets renderers in.
@@ -104,6 +106,7 @@ impl Orders {
                 said: (0, 0),
             },
             cache_dir,
+            destination: None,
             authorities: options.ca_certificates.clone(),
             proof,
         };
@@ -115,6 +118,13 @@ impl Orders {
             }
             None => (http(options, ("dsn", &dsn.to_string()), Target::dsn(dsn))?, None),
         };
+        let mut destination = format!("{} (project {})", dsn.host(), dsn.project_id());
+        if let Some(tunnel) = &options.tunnel {
+            // Its path may hold a secret.
+            let host = tunnel.split('/').nth(2).unwrap_or(tunnel);
+            destination = format!("{destination} through the tunnel at {host}");
+        }
+        orders.destination = Some(destination);
         orders.sessions = sessions(options, sentry);
         orders.outbox = Some(OutboxOrders {
             limits: limits(options),
@@ -125,6 +135,36 @@ impl Orders {
             seed: seed.1,
         });
         Ok(orders)
+    }
+
+    /// Says how this run is set up, if the application wants to hear it.
+    pub(super) fn introduce(&self, house: &House) {
+        let facts = self.merge.identity().facts();
+        let (release, environment) =
+            (facts.release.unwrap_or_default(), facts.environment.unwrap_or_default());
+        house.say(format_args!(
+            "process {} of {} starts, as release {release:?} in the environment {environment:?}",
+            std::process::id(),
+            self.app.name(),
+        ));
+        match &self.destination {
+            Some(destination) => house.say(format_args!(
+                "it sends to {destination}; what waits is kept in {}",
+                self.cache_dir.display()
+            )),
+            None => house.say(format_args!(
+                "there is no DSN, so nothing is kept or sent; set one with `Options::dsn` or in \
+                 SENTRY_DSN"
+            )),
+        }
+        let Guardhouse { mode, namespace } = &self.guardhouse;
+        house.say(format_args!(
+            "renderers reach it in the namespace \"{namespace}\", by {}",
+            match mode {
+                IpcMode::Both => "the classic way and the protocol".to_owned(),
+                mode => format!("the way {mode} alone"),
+            }
+        ));
     }
 
     /// Where everything is kept.

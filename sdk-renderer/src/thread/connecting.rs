@@ -138,7 +138,10 @@ impl Connecting {
             delay = delay.max(UNWANTED);
         }
         self.again_at = Some(Instant::now() + delay);
-        let words = no_way.to_string();
+        let words = match no_way {
+            NoWay::NoMain => format!("in the namespace \"{}\" {no_way}", self.ways.namespace()),
+            no_way => no_way.to_string(),
+        };
         if words != self.words {
             house.say(format_args!("{words}"));
             self.words = words;

@@ -3,6 +3,7 @@
 
 mod backlog;
 mod crowd;
+mod debug;
 mod life;
 mod modes;
 mod namespaces;

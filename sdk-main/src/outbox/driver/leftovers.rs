@@ -58,6 +58,9 @@ impl Outbox {
         let now = Instant::now();
         let expired = self.spool.expire(SystemTime::now());
         self.forget(&expired);
+        if let Some(held) = &self.held {
+            self.say_left(held.len());
+        }
         for entry in self.held.take().into_iter().flatten() {
             // It may have been damaged, or too much.
             if self.spool.entry(entry.id).is_some() {

@@ -26,7 +26,7 @@ impl Store for Outbox {
         let id = self.tell_stream(finished)?;
         let put = Put { placed: Placed::Disk(id), evicted: Vec::new() };
         let queued = |id| Queued::of_categories(id, Priority::Normal, &[Category::Attachment]);
-        self.took(put, queued, None);
+        self.took(put, queued, None, || "large attachment".to_owned());
         Ok(())
     }
 
