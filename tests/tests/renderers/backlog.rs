@@ -162,6 +162,8 @@ fn promise_2_whoever_is_killed_what_a_flush_has_said_is_on_disk_arrives() {
             _ => drop(helm.ask("close 200")),
         }
         drop(helm);
+        // The former one has to be dead: what it has nobody else takes.
+        house.desk.kill();
         house.restart(&options);
     }
     wait_for_silence(&house);
