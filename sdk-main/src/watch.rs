@@ -263,6 +263,9 @@ impl Watch {
                 };
                 self.guarded(|watch| watch.handle(visit));
             }
+            // What earlier runs have left is on disk already, and holds nothing up.
+            rounds_without_sending = if is_idle { 0 } else { rounds_without_sending + 1 };
+            let may_send = rounds_without_sending.is_multiple_of(ROUNDS_BEFORE_SENDING);
             if is_idle {
                 let mut is_more = false;
                 self.guarded(|watch| {
@@ -271,8 +274,6 @@ impl Watch {
                 is_idle = !is_more;
             }
             let mut wake = None;
-            rounds_without_sending = if is_idle { 0 } else { rounds_without_sending + 1 };
-            let may_send = is_idle || rounds_without_sending.is_multiple_of(ROUNDS_BEFORE_SENDING);
             self.guarded(|watch| wake = watch.step(may_send));
             if let Some(closing) = self.closing.take_if(|closing| closing.is_due(&self.outbox)) {
                 if let Some(outbox) = &mut self.outbox {
