@@ -64,7 +64,7 @@ fn max_breadcrumbs_holds_for_those_of_all_processes_together() {
     for number in 0..10 {
         sentry::add_breadcrumb(crumb(&format!("main {number}")));
     }
-    let scope = r#"{"breadcrumbs":[{"message":"page","timestamp":4000000000}]}"#;
+    let scope = r#"{"breadcrumbs":[{"message":"page"}]}"#;
     running.post(2, guardhouse_main::Channel::Scope, scope);
     running.event(1, r#"{"message":"of a page"}"#);
     sentry::capture_message("of main", Level::Info);
