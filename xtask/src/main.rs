@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod check;
 mod contract;
 mod demo;
 mod licences;
@@ -29,6 +30,8 @@ Commands:
   bench [ROW...] [--quick]  Measure ours beside a peer; results also go to target/bench/ROW.json
   contract [--check]        Write what is derived from the contract, or check that it is fresh
   programs                  Build the programs of README.md and docs/, and run README's
+  check bugsink             Run the example against a strict server from PyPI
+  check relay               Have Relay, from PyPI, look at what the tests send
   demo                      Show what exists so far
   help                      Print this text
 ";
@@ -80,6 +83,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
             [flag] if flag == "--check" => contract::check().map_err(Failure::from),
             _ => Err(unexpected(command, rest)),
         },
+        "check" => check::run(rest),
         "programs" => no_arguments(command, rest).and_then(|()| Ok(programs::check()?)),
         "demo" => no_arguments(command, rest).and_then(|()| demo::run()),
         "help" | "--help" | "-h" => {

@@ -2,7 +2,9 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use flate2::read::MultiGzDecoder;
@@ -83,6 +85,7 @@ impl Shared {
         };
         let (content, envelope) = read(&head, &body);
         let faults = faults(&head, &envelope);
+        record(&content);
 
         let usual = usual_reply(&envelope, &faults);
         let status = match &behaviour {
@@ -148,6 +151,16 @@ fn read(head: &Head, body: &[u8]) -> (Vec<u8>, Result<Envelope, String>) {
     }
     let envelope = Envelope::parse(&content);
     (content, envelope)
+}
+
+/// Writes what arrived into the folder of `GUARDHOUSE_RECORD`, if there is one, for whoever wants to
+/// look at all that tests send.
+fn record(content: &[u8]) {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let Some(folder) = std::env::var_os("GUARDHOUSE_RECORD") else { return };
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let file = Path::new(&folder).join(format!("{}-{number}", std::process::id()));
+    std::fs::write(file, content).expect("the folder to record into is there");
 }
 
 /// What a Sentry answers that is well.
