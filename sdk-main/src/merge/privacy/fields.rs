@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use guardhouse_protocol::json::{Json, Object, Splice, Value};
 
 use super::names::{is_address, is_secret, is_secret_field};
-use super::urls::{cookies, description, query, text, url};
+use super::urls::{cookies, description, may_be_in, query, text, url};
 use super::{FILTERED, put};
 
 /// Members that are URLs.
@@ -67,32 +67,60 @@ enum Names {
 /// Takes the secrets out of data of any shape, such as that of a breadcrumb or a span, or of attributes,
 /// whose values are objects with a `value`.
 pub(in crate::merge) fn fields<'t>(splice: &mut Splice<'t, '_>, data: Value<'t>) {
-    look_into(splice, data, Names::Fields, DEPTH);
+    let mut found = Vec::new();
+    look_into(&mut found, data, Names::Fields, DEPTH);
+    put_all(splice, found);
 }
 
-/// Takes the secrets out of all contexts. The name of a context is no name of a field.
+/// What is to stand in place of a value. Most data holds no secret, and then nothing is made for it.
+type Found<'t> = Vec<(Value<'t>, String)>;
+
+/// Takes the secrets out of all contexts. The name of a context is no name of a field; and of a trace
+/// all but two members are ids and names of Sentry's.
 pub(in crate::merge) fn contexts<'t>(splice: &mut Splice<'t, '_>, contexts: &Object<'t>) {
     for context in contexts.members() {
-        fields(splice, context.value());
+        let trace = context.value().as_object().filter(|_| context.key() == "trace");
+        let Some(trace) = trace else {
+            fields(splice, context.value());
+            continue;
+        };
+        if let Some(data) = trace.get("data") {
+            fields(splice, data);
+        }
+        if let Some(about) = trace.get("description") {
+            put(splice, about, about.as_str().and_then(|about| description(&about)));
+        }
     }
 }
 
 /// A breadcrumb without its secrets; nothing if it has none.
 pub(in crate::merge) fn breadcrumb(breadcrumb: Value<'_>) -> Option<Json> {
     let object = breadcrumb.as_object()?;
-    let mut splice = Splice::new(object.clone());
-    if let Some(message) = object.get("message") {
-        put(&mut splice, message, message.as_str().and_then(|message| text(&message)));
+    let mut found = Vec::new();
+    if let Some(message) = object.get("message").filter(|message| may_be_in(message.text())) {
+        let new = message.as_str().and_then(|message| text(&message));
+        found.extend(new.map(|new| (message, new)));
     }
     if let Some(data) = object.get("data") {
-        fields(&mut splice, data);
+        look_into(&mut found, data, Names::Fields, DEPTH);
     }
-    changed(&splice)
+    changed(object, found)
 }
 
-/// JSON of which something was changed.
-pub(super) fn changed(splice: &Splice<'_, '_>) -> Option<Json> {
-    splice.is_changed().then(|| Json::parse(splice.finish().as_bytes()).ok()).flatten()
+/// An object with what was found in it changed; nothing if nothing was.
+fn changed<'t>(object: Object<'t>, found: Found<'t>) -> Option<Json> {
+    if found.is_empty() {
+        return None;
+    }
+    let mut splice = Splice::new(object);
+    put_all(&mut splice, found);
+    Json::parse(splice.finish().as_bytes()).ok()
+}
+
+fn put_all<'t>(splice: &mut Splice<'t, '_>, found: Found<'t>) {
+    for (value, new) in found {
+        put(splice, value, Some(new));
+    }
 }
 
 /// Data that stands alone, without its secrets; nothing if it has none. `name` is what it is called.
@@ -101,39 +129,33 @@ pub(in crate::merge) fn field(name: &str, value: Value<'_>) -> Option<Json> {
     let wrapped = Json::parse(format!("{{\"\":{}}}", value.text()).as_bytes()).ok()?;
     let object = wrapped.as_object()?;
     let value = object.get("")?;
-    let mut splice = Splice::new(object);
-    member(&mut splice, name, value, Names::Fields, DEPTH);
-    Some(changed(&splice)?.as_object()?.get("")?.to_json())
+    let mut found = Vec::new();
+    member(&mut found, name, value, Names::Fields, DEPTH);
+    Some(changed(object, found)?.as_object()?.get("")?.to_json())
 }
 
-fn look_into<'t>(splice: &mut Splice<'t, '_>, data: Value<'t>, names: Names, depth: usize) {
+fn look_into<'t>(found: &mut Found<'t>, data: Value<'t>, names: Names, depth: usize) {
     let Some(depth) = depth.checked_sub(1) else { return };
     if let Some(text) = data.as_str() {
-        put(splice, data, of_text("", &text, names));
+        found.extend(of_text("", &text, names).map(|new| (data, new)));
         return;
     }
     if let Some(object) = data.as_object() {
         for each in object.members() {
-            member(splice, &each.key(), each.value(), names, depth);
+            member(found, &each.key(), each.value(), names, depth);
         }
         return;
     }
     let Some(elements) = data.elements() else { return };
     for element in elements {
         match pair(element).filter(|_| names == Names::Http) {
-            Some((name, value)) => member(splice, &name, value, names, depth),
-            None => look_into(splice, element, names, depth),
+            Some((name, value)) => member(found, &name, value, names, depth),
+            None => look_into(found, element, names, depth),
         }
     }
 }
 
-fn member<'t>(
-    splice: &mut Splice<'t, '_>,
-    name: &str,
-    value: Value<'t>,
-    names: Names,
-    depth: usize,
-) {
+fn member<'t>(found: &mut Found<'t>, name: &str, value: Value<'t>, names: Names, depth: usize) {
     let of_header = HEADERS.iter().find_map(|prefix| name.strip_prefix(prefix));
     let is_of_header = names == Names::Http || of_header.is_some();
     let header = of_header.unwrap_or(name);
@@ -150,15 +172,15 @@ fn member<'t>(
     if is_hidden {
         let is_nothing = value.is_null() || value.as_bool().is_some();
         if !is_nothing && !value.is_str("") && !value.is_str(FILTERED) {
-            put(splice, value, Some(FILTERED.to_owned()));
+            found.push((value, FILTERED.to_owned()));
         }
         return;
     }
     match value.as_str() {
-        Some(text) => put(splice, value, of_text(header, &text, names)),
+        Some(text) => found.extend(of_text(header, &text, names).map(|new| (value, new))),
         None => {
             let names = if is_of_http(name) { Names::Http } else { names };
-            look_into(splice, value, names, depth);
+            look_into(found, value, names, depth);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Secrets in URLs: who logs in with which password, and the values of keys that say they are secret.
 
+use memchr::memmem;
+
 use super::FILTERED;
 use super::names::is_secret;
 use crate::merge::percent;
@@ -49,16 +51,12 @@ pub(in crate::merge) fn may_be_in(json: &str) -> bool {
     if json.contains(r":\/") {
         return true;
     }
-    let mut rest = json;
-    while let Some(at) = rest.find("://") {
-        rest = &rest[at + 3..];
-        let end = rest.find(|next: char| next == '"' || next.is_whitespace());
-        let url = &rest[..end.unwrap_or(rest.len())];
-        if url.contains(['@', '=', '\\']) {
-            return true;
-        }
-    }
-    false
+    let bytes = json.as_bytes();
+    memmem::find_iter(bytes, "://").any(|at| {
+        let url = bytes[at + 3..].iter();
+        let mut url = url.take_while(|next| **next != b'"' && !next.is_ascii_whitespace());
+        url.any(|next| matches!(next, b'@' | b'=' | b'\\'))
+    })
 }
 
 /// Puts `change` of each word in its place.
