@@ -77,6 +77,8 @@ struct Known {
     welcome: Option<(Option<Proof>, Welcome)>,
     /// Whether main is believed to know what it said.
     is_welcome: bool,
+    /// The main that was found last, unless it has refused this process.
+    found: Option<Meeting>,
 }
 
 /// A connection to main, after it said welcome. Dropping it closes it.
@@ -143,8 +145,8 @@ impl Ways {
         search: Search,
         inherited: Option<Inherited>,
     ) -> Self {
-        let known = Mutex::new(Known { search, inherited, welcome: None, is_welcome: false });
-        Self { identity, mode, known }
+        let known = Known { search, inherited, welcome: None, is_welcome: false, found: None };
+        Self { identity, mode, known: Mutex::new(known) }
     }
 
     /// The namespace in which main is looked for.
@@ -161,9 +163,16 @@ impl Ways {
         }
         let found = lock(&self.known).search.find(&self.identity.namespace);
         let main = found.ok_or(NoWay::NoMain)?;
+        let opened = self.open_to(&main).await;
+        let is_refused = matches!(opened, Err(NoWay::Rejected(_)));
+        lock(&self.known).found = Some(main.1).filter(|_| !is_refused);
+        opened
+    }
+
+    async fn open_to(&self, main: &Found) -> Result<Line, NoWay> {
         let mut reasons = Vec::new();
         if self.mode.has_classic() && main.1.socket.is_some() {
-            match self.open_classic(&main).await {
+            match self.open_classic(main).await {
                 Err(NoWay::Failed(why)) => reasons.push(why),
                 decided => return decided,
             }
@@ -176,7 +185,7 @@ impl Ways {
             let is_welcome = lock(&self.known).is_welcome;
             let welcome = self.welcome_of(&main.1).filter(|_| is_welcome);
             match protocol::open(address, &main.0, &hello, welcome).await {
-                Ok(line) => return Ok(self.opened(line, Some(main))),
+                Ok(line) => return Ok(self.opened(line, Some(main.clone()))),
                 Err(NoWay::Failed(why)) => reasons.push(why),
                 Err(other) => return Err(other),
             }
@@ -203,9 +212,11 @@ impl Ways {
         line.way == Way::Protocol && self.mode.has_classic() && has_socket
     }
 
-    /// What our main says of itself, whether it can be reached or not.
+    /// What our main says of itself, whether it can be reached or not. One that was found and has died
+    /// before it could be reached counts as well.
     pub(crate) fn endpoint(&self) -> Option<Meeting> {
-        lock(&self.known).search.endpoint(&self.identity.namespace)
+        let known = lock(&self.known);
+        known.search.endpoint(&self.identity.namespace).or_else(|| known.found.clone())
     }
 
     /// A line to this main has ended. From now on only it is main, or if it is dead, one that comes
@@ -305,5 +316,43 @@ struct Tasks(Vec<JoinHandle<()>>);
 impl Drop for Tasks {
     fn drop(&mut self) {
         self.0.iter().for_each(JoinHandle::abort);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use guardhouse_process::meeting::Posted;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// A main that has said where it can be reached, and does not listen there.
+    fn post(directory: &std::path::Path) -> Posted {
+        let mut main = Meeting::new(Namespace::DEFAULT, Proof::new([7; 32]));
+        main.socket = Some(directory.join("nobody-listens"));
+        main.spool = Some(directory.join("renderers"));
+        main.post(directory).unwrap()
+    }
+
+    #[test]
+    fn a_main_that_has_died_before_it_could_be_reached_says_where_to_leave_things() {
+        let directory = std::env::temp_dir().join(format!("guardhouse-test-{}", Uuid::new_v4()));
+        std::fs::create_dir(&directory).unwrap();
+        let main = post(&directory);
+        let identity = Identity {
+            namespace: Namespace::DEFAULT,
+            role: Role::Renderer,
+            name: RendererName::new("settings").unwrap(),
+        };
+        let search = Search::new(Some(directory.clone()), None);
+        let ways = Ways::new(identity, IpcMode::Classic, search, None);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        assert!(matches!(runtime.block_on(ways.open()), Err(NoWay::Failed(_))));
+        drop(main);
+        let endpoint = ways.endpoint().unwrap();
+        assert_eq!(endpoint.spool, Some(directory.join("renderers")));
+        assert!(matches!(runtime.block_on(ways.open()), Err(NoWay::NoMain)));
+        assert!(ways.endpoint().is_some());
+        std::fs::remove_dir_all(directory).unwrap();
     }
 }

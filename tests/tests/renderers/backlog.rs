@@ -133,13 +133,17 @@ fn who_is_killed_with_more_than_memory_holds_loses_only_what_was_in_memory() {
 fn promise_2_whoever_is_killed_what_a_flush_has_said_is_on_disk_arrives() {
     let options = ["--namespace", "killed", "--no-session", "--max-items", "300"];
     let mut house = House::start(&options);
+    let left = house.cache.path().join("renderers").display().to_string();
     let mut random = Random::new(7);
     let mut below = |bound: u64| (random.fraction() * bound as f64) as u64;
     let mut expected = Vec::new();
     for round in 0..rounds(12) {
         let name = format!("page-{round}");
-        let mut helm = house
-            .foreign(&name, &["--namespace", "killed", "--max-items", "10", "--shutdown", "200"]);
+        let mut helm = house.foreign(
+            &name,
+            // Main may be killed before the process has found it, and knows where to leave things.
+            &["--namespace", "killed", "--max-items", "10", "--shutdown", "200", "--spool", &left],
+        );
         let count = 1 + below(60);
         helm.tell(&format!("fill {count}"));
         std::thread::sleep(Duration::from_millis(below(80)));
