@@ -31,7 +31,7 @@ pub use record::{Entry, Writer};
 use crate::file_lock::FileLock;
 use record::{Body, RECORD_BYTES, header};
 
-/// Maximum length of a file, apart from [`MARKS_BYTES`].
+/// Maximum length of a file, apart from what it says of its messages once they are in it.
 pub const OFFLINE_BYTES: u64 = 64 * MIB as u64;
 
 /// How much longer a file may become by what it says of its messages. Without that, a full file could

@@ -125,9 +125,8 @@ pub struct Merged {
 /// What a merged envelope says about the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// How many errors are in it, for the session: what an error is,
-    /// [`Severity`](crate::session::Severity) says. Those that were not chosen or dropped are not
-    /// counted.
+    /// How many errors are in it, for the session: [`Severity`] says what an error is. Those that were
+    /// not chosen or dropped are not counted.
     pub errors: u64,
     /// How many more errors there were that were not chosen. For the session they have happened.
     pub errors_not_chosen: u64,
